@@ -1,0 +1,1 @@
+"""The importable helpers of the lectures: the corpora and the figures."""
