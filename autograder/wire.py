@@ -1,0 +1,402 @@
+"""Values as bytes: what may cross between the student's process and the grader's, and how.
+
+Data only. No pickle, no code, no class of the student's: a frame is msgpack with a closed list of
+extension types, and what is decoded is always of a plain, exact type. Anything else crosses as a
+`Reference`, a number that means something only to the side that gave it out.
+
+This module knows bytes and plain values; it never knows a test, a score or a notebook.
+"""
+
+from __future__ import annotations
+
+import math
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+import torch
+
+MAX_FRAME_BYTES = 64 * 2**20
+"""Longest frame, in bytes, that either side sends or accepts."""
+
+MAX_DEPTH = 64
+"""Deepest nesting of containers that is decoded."""
+
+_MAX_INTEGER_BYTES = 4096
+_MAX_DIMENSIONS = 32
+
+# Extension codes. The numbers are the format: never reuse one.
+_TUPLE, _SET, _FROZENSET, _COMPLEX, _INTEGER, _ARRAY, _SCALAR, _TENSOR = range(1, 9)
+_REFERENCE, _SLICE, _ELLIPSIS, _RANGE, _NUMPY_DTYPE, _TORCH_DTYPE, _DEVICE = range(9, 16)
+
+_TORCH_DTYPES: dict[str, torch.dtype] = {
+    name: getattr(torch, name)
+    for name in (
+        "float64 float32 float16 bfloat16 complex128 complex64 int64 int32 int16 int8 uint8 bool"
+    ).split()
+}
+_TORCH_NAMES = {dtype: name for name, dtype in _TORCH_DTYPES.items()}
+
+
+class WireError(Exception):
+    """Bytes that are no frame of ours, or a value that may not cross."""
+
+
+class Closed(WireError):
+    """The other side has gone."""
+
+
+class Late(WireError):
+    """The other side did not finish within the time it had."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Stands for an object that stays in one process.
+
+    `owner` is the side that holds it ("student" or "grader"), `number` its place in that side's
+    table, `kind` the name of its type, for messages only.
+    """
+
+    owner: str
+    number: int
+    kind: str
+
+
+Refer = Callable[[Any], Reference]
+"""Gives the reference for an object that cannot cross, or raises TypeError to refuse it."""
+
+_StandIn = Callable[[Any], msgpack.ExtType]
+
+Resolve = Callable[[Reference], Any]
+"""Gives what the receiving side uses in the place of a reference."""
+
+
+def _refuse(value: Any) -> Reference:
+    raise TypeError(f"a {type(value).__name__} cannot cross the wall: hand over data or functions")
+
+
+def encode(value: Any, refer: Refer = _refuse) -> bytes:
+    """Return `value` as bytes; what is not data becomes the reference that `refer` gives.
+
+    Subclasses lose their class: a `Counter` crosses as a dict, a `Parameter` as a tensor. Raises
+    WireError for a value too deep or too large, TypeError when `refer` refuses.
+    """
+
+    def pack(item: Any) -> bytes:
+        return msgpack.packb(
+            item, default=extend, strict_types=True, unicode_errors="surrogatepass"
+        )
+
+    def stand_in(item: Any) -> msgpack.ExtType:
+        reference = item if isinstance(item, Reference) else refer(item)
+        fields = [reference.owner, reference.number, reference.kind]
+        return msgpack.ExtType(_REFERENCE, pack(fields))
+
+    def extend(item: Any) -> Any:
+        kind = type(item)
+        if isinstance(item, np.ndarray | np.generic):
+            return _pack_array(item, pack, stand_in)
+        if isinstance(item, torch.Tensor):
+            return _pack_tensor(item, pack, stand_in)
+        if kind is int:
+            return _pack_integer(item)
+        if kind is tuple:
+            return msgpack.ExtType(_TUPLE, pack(list(item)))
+        if kind is set or kind is frozenset:
+            return msgpack.ExtType(_SET if kind is set else _FROZENSET, pack(list(item)))
+        if kind is complex:
+            return msgpack.ExtType(_COMPLEX, struct.pack("<dd", item.real, item.imag))
+        if kind is range or kind is slice:
+            code = _RANGE if kind is range else _SLICE
+            return msgpack.ExtType(code, pack([item.start, item.stop, item.step]))
+        if item is Ellipsis:
+            return msgpack.ExtType(_ELLIPSIS, b"")
+        if isinstance(item, np.dtype) or (kind is type and issubclass(item, np.generic)):
+            return _pack_dtype(item, stand_in)
+        if kind is torch.dtype and item in _TORCH_NAMES:
+            return msgpack.ExtType(_TORCH_DTYPE, _TORCH_NAMES[item].encode())
+        if kind is torch.device:
+            return msgpack.ExtType(_DEVICE, str(item).encode())
+        if kind is bytearray or kind is memoryview:
+            return bytes(item)
+        # Subclasses of plain types, after everything that has its own code.
+        for plain in (float, str, bytes, dict, list):
+            if isinstance(item, plain):
+                return plain(item)
+        for plain in (int, tuple, set, frozenset):
+            if isinstance(item, plain):
+                return extend(plain(item))
+        return stand_in(item)
+
+    try:
+        frame = pack(value)
+    except (ValueError, RecursionError) as error:
+        # msgpack's word for a list that contains itself, or one nested beyond reason.
+        raise WireError(f"a value nested too deeply cannot cross ({error})") from None
+    if len(frame) > MAX_FRAME_BYTES:
+        raise WireError(f"a value of {len(frame) >> 20} MiB cannot cross (limit {_limit()})")
+    return frame
+
+
+def _limit() -> str:
+    return f"{MAX_FRAME_BYTES >> 20} MiB"
+
+
+def _pack_integer(item: int) -> Any:
+    size = item.bit_length() // 8 + 1
+    if size > _MAX_INTEGER_BYTES:
+        raise WireError(f"an integer of {size} bytes cannot cross (limit {_MAX_INTEGER_BYTES})")
+    return msgpack.ExtType(_INTEGER, item.to_bytes(size, "little", signed=True))
+
+
+def _pack_dtype(item: Any, stand_in: _StandIn) -> Any:
+    dtype = np.dtype(item)
+    if dtype.kind not in "biufcUSmM":
+        return stand_in(item)
+    return msgpack.ExtType(_NUMPY_DTYPE, dtype.str.encode())
+
+
+def _pack_array(item: np.ndarray | np.generic, pack: Callable, stand_in: _StandIn) -> Any:
+    array = np.asarray(item)
+    if array.dtype.kind not in "biufcUSmM" or array.dtype.itemsize == 0:
+        return stand_in(item)
+    if array.nbytes > MAX_FRAME_BYTES:
+        raise WireError(
+            f"an array of {array.nbytes >> 20} MiB cannot cross (limit {_limit()})"
+        )
+    head = pack([array.dtype.str, list(array.shape)])
+    code = _SCALAR if isinstance(item, np.generic) else _ARRAY
+    return msgpack.ExtType(code, struct.pack("<H", len(head)) + head + array.tobytes())
+
+
+def _pack_tensor(item: torch.Tensor, pack: Callable, stand_in: _StandIn) -> Any:
+    if item.layout is not torch.strided or item.dtype not in _TORCH_NAMES:
+        return stand_in(item)
+    if item.device.type not in ("cpu", "meta"):
+        return stand_in(item)
+    if item.device.type == "meta":
+        data = b""
+    else:
+        size = item.numel() * item.element_size()
+        if size > MAX_FRAME_BYTES:
+            raise WireError(f"a tensor of {size >> 20} MiB cannot cross (limit {_limit()})")
+        dense = item.detach().contiguous().resolve_conj().resolve_neg()
+        # A subclass's own __torch_function__ takes no part from here on.
+        plain = torch.Tensor.as_subclass(dense, torch.Tensor).reshape(-1)
+        data = plain.view(torch.uint8).numpy().tobytes() if size else b""
+    head = pack(
+        [_TORCH_NAMES[item.dtype], list(item.shape), item.device.type, bool(item.requires_grad)]
+    )
+    return msgpack.ExtType(_TENSOR, struct.pack("<H", len(head)) + head + data)
+
+
+def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
+    """Return the value in `frame`, every part of it of a plain, exact type.
+
+    Raises WireError for anything that `encode` could not have made.
+    """
+    if len(frame) > MAX_FRAME_BYTES:
+        raise WireError(f"a frame of {len(frame)} bytes is longer than {_limit()}")
+    depth = 0
+
+    def unpack(data: bytes) -> Any:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise WireError("nested too deeply")
+        try:
+            return msgpack.unpackb(
+                data,
+                ext_hook=extension,
+                strict_map_key=False,
+                unicode_errors="surrogatepass",
+                timestamp=1,
+            )
+        finally:
+            depth -= 1
+
+    def items(data: bytes) -> list:
+        value = unpack(data)
+        if type(value) is not list:
+            raise WireError("a list was expected")
+        return value
+
+    def extension(code: int, data: bytes) -> Any:
+        if code == _TUPLE:
+            return tuple(items(data))
+        if code in (_SET, _FROZENSET):
+            return (set if code == _SET else frozenset)(items(data))
+        if code == _ARRAY or code == _SCALAR:
+            return _unpack_array(data, items, scalar=code == _SCALAR)
+        if code == _TENSOR:
+            return _unpack_tensor(data, items)
+        if code == _REFERENCE:
+            return _unpack_reference(items(data), resolve)
+        if code == _COMPLEX:
+            return complex(*struct.unpack("<dd", data))
+        if code == _INTEGER:
+            if len(data) > _MAX_INTEGER_BYTES:
+                raise WireError("an integer is too long")
+            return int.from_bytes(data, "little", signed=True)
+        if code == _RANGE:
+            return range(*items(data))
+        if code == _SLICE:
+            return slice(*items(data))
+        if code == _ELLIPSIS:
+            return Ellipsis
+        if code == _NUMPY_DTYPE:
+            return _dtype(data.decode("ascii"))
+        if code == _TORCH_DTYPE:
+            return _TORCH_DTYPES[data.decode("ascii")]
+        if code == _DEVICE:
+            return torch.device(data.decode("ascii"))
+        raise WireError(f"unknown extension {code}")
+
+    try:
+        return unpack(frame)
+    except WireError:
+        raise
+    except Exception as error:  # msgpack, struct, numpy, unhashable keys: all hostile bytes
+        raise WireError(f"not a frame: {type(error).__name__}") from None
+
+
+def _dtype(text: Any) -> np.dtype:
+    # np.dtype() accepts a small language of comma strings and Python types: allow one plain item.
+    if type(text) is not str or len(text) > 24 or "," in text:
+        raise WireError("not a dtype")
+    dtype = np.dtype(text)
+    if dtype.kind not in "biufcUSmM" or dtype.itemsize == 0 or dtype.shape:
+        raise WireError("not a dtype that may cross")
+    return dtype
+
+
+def _head(data: bytes, items: Callable[[bytes], list], length: int) -> tuple[list, memoryview]:
+    (size,) = struct.unpack_from("<H", data)
+    head = items(data[2 : 2 + size])
+    if len(head) != length:
+        raise WireError("a header of the wrong length")
+    return head, memoryview(data)[2 + size :]
+
+
+def _check_shape(shape: Any, itemsize: int, size: int | None) -> tuple[int, ...]:
+    """Return `shape` as a tuple, if it is one and accounts for exactly `size` bytes."""
+    if type(shape) is not list or len(shape) > _MAX_DIMENSIONS:
+        raise WireError("not a shape")
+    if not all(type(n) is int and 0 <= n < 2**48 for n in shape):
+        raise WireError("not a shape")
+    if size is not None and math.prod(shape) * itemsize != size:
+        raise WireError("the shape does not fit the data")
+    return tuple(shape)
+
+
+def _unpack_array(data: bytes, items: Callable, *, scalar: bool) -> Any:
+    (text, shape), body = _head(data, items, 2)
+    dtype = _dtype(text)
+    shape = _check_shape(shape, dtype.itemsize, len(body))
+    if dtype.kind == "b" and any(byte > 1 for byte in bytes(body)):
+        raise WireError("not booleans")
+    array = np.frombuffer(body, dtype).reshape(shape).copy()
+    return array[()] if scalar and not shape else array
+
+
+def _unpack_tensor(data: bytes, items: Callable) -> torch.Tensor:
+    (name, shape, device, requires_grad), body = _head(data, items, 4)
+    dtype = _TORCH_DTYPES[name]
+    if type(requires_grad) is not bool:
+        raise WireError("not a flag")
+    if device == "meta":
+        shape = _check_shape(shape, dtype.itemsize, None)
+        if body or math.prod(shape) >= 2**48:
+            raise WireError("a meta tensor has no data")
+        tensor = torch.empty(shape, dtype=dtype, device="meta")
+    elif device == "cpu":
+        shape = _check_shape(shape, dtype.itemsize, len(body))
+        if dtype is torch.bool and any(byte > 1 for byte in bytes(body)):
+            raise WireError("not booleans")
+        tensor = (
+            torch.frombuffer(bytearray(body), dtype=dtype).reshape(shape)
+            if len(body)
+            else torch.empty(shape, dtype=dtype)
+        )
+    else:
+        raise WireError("not a device that may cross")
+    if requires_grad and not (dtype.is_floating_point or dtype.is_complex):
+        raise WireError("integers have no gradient")
+    return tensor.requires_grad_(requires_grad)
+
+
+def _unpack_reference(fields: list, resolve: Resolve | None) -> Any:
+    if resolve is None or len(fields) != 3:
+        raise WireError("a reference where only data is expected")
+    owner, number, kind = fields
+    if type(owner) is not str or type(kind) is not str or type(number) is not int:
+        raise WireError("not a reference")
+    return resolve(Reference(owner, number, kind[:80]))
+
+
+class Channel:
+    """Frames over a stream socket, each with a deadline.
+
+    One side speaks, the other answers; a frame is a four-byte length and that many bytes.
+    """
+
+    def __init__(self, stream: socket.socket):
+        self._stream = stream
+
+    def fileno(self) -> int:
+        """Descriptor of the socket, for passing it on or polling."""
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        """Close the socket; the other side sees `Closed`."""
+        self._stream.close()
+
+    def send(self, frame: bytes, deadline: float | None = None) -> None:
+        """Send one frame before `deadline` (of `time.monotonic`), or raise Late or Closed."""
+        if len(frame) > MAX_FRAME_BYTES:
+            raise WireError(f"a frame of {len(frame)} bytes is longer than {_limit()}")
+        self._set_timeout(deadline)
+        try:
+            self._stream.sendall(struct.pack("<I", len(frame)) + frame)
+        except TimeoutError:
+            raise Late("the other side does not read") from None
+        except OSError as error:
+            raise Closed(str(error)) from None
+
+    def receive(self, deadline: float | None = None) -> bytes:
+        """Return the next frame, or raise Late, Closed or WireError."""
+        (size,) = struct.unpack("<I", self._exactly(4, deadline))
+        if size > MAX_FRAME_BYTES:
+            raise WireError(f"a frame of {size} bytes is longer than {_limit()}")
+        return self._exactly(size, deadline)
+
+    def _exactly(self, size: int, deadline: float | None) -> bytes:
+        # Grows with what really arrives: a length alone takes no memory.
+        parts = bytearray()
+        while len(parts) < size:
+            self._set_timeout(deadline)
+            try:
+                part = self._stream.recv(min(size - len(parts), 2**20))
+            except TimeoutError:
+                raise Late("no answer in time") from None
+            except OSError as error:
+                raise Closed(str(error)) from None
+            if not part:
+                raise Closed("the other side has gone")
+            parts += part
+        return bytes(parts)
+
+    def _set_timeout(self, deadline: float | None) -> None:
+        if deadline is None:
+            self._stream.settimeout(None)
+        else:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise Late("no time left")
+            self._stream.settimeout(left)
