@@ -20,9 +20,9 @@ palette = {
     "blue": "#0072B2",
     "orange": "#E69F00",
     "green": "#009E73",
+    "sky": "#56B4E9",
     "red": "#D55E00",
     "pink": "#CC79A7",
-    "sky": "#56B4E9",
     "black": "#000000",
 }
 
