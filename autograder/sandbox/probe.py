@@ -1,0 +1,173 @@
+"""Tries each feature that the room needs on this machine, for `course doctor`.
+
+Everything is tried in an interpreter of its own, which plays the warm one: the caller may have
+threads, and none of its memory belongs into a child.
+"""
+
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from autograder.errors import SandboxError
+from autograder.sandbox import kernel, process
+from autograder.sandbox.limits import Limits
+from autograder.sandbox.room import Room
+
+
+@dataclass(frozen=True)
+class Check:
+    """One feature, tried. `mend` is empty where nothing has to be done."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+
+def checks() -> list[Check]:
+    """Try every feature; raise nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from autograder.sandbox import probe; probe.main()"],
+        env={"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        return [Check(**found) for found in json.loads(done.stdout)]
+    except ValueError:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        return [Check("sandbox", False, f"the trial itself failed: {last}", "Report this.")]
+
+
+def main() -> None:
+    """Print the checks as JSON."""
+    print(json.dumps([asdict(check) for check in _tried()]))
+
+
+def _tried() -> list[Check]:
+    found = [_kernel()]
+    with_user = 0 if kernel.privileged() else kernel.CLONE_NEWUSER
+    for name, flag in (
+        ("user namespace", kernel.CLONE_NEWUSER),
+        ("mount namespace", kernel.CLONE_NEWNS),
+        ("pid namespace", kernel.CLONE_NEWPID),
+        ("network namespace", kernel.CLONE_NEWNET),
+        ("ipc namespace", kernel.CLONE_NEWIPC),
+        ("uts namespace", kernel.CLONE_NEWUTS),
+        ("cgroup namespace", kernel.CLONE_NEWCGROUP),
+    ):
+        found.append(_namespace(name, flag | with_user))
+    found.append(_seccomp())
+    found.extend(_room())
+    found.extend((_landlock(), _cgroups()))
+    return found
+
+
+def _kernel() -> Check:
+    release, machine = platform.release(), platform.machine()
+    numbers = tuple(int("".join(c for c in p if c.isdigit()) or 0) for p in release.split(".")[:2])
+    ok = numbers >= (5, 12) and machine in ("x86_64", "aarch64")
+    mend = "" if ok else "Use Linux 5.12 or newer on x86_64 or aarch64."
+    return Check("kernel", ok, f"Linux {release} on {machine}", mend)
+
+
+def _namespace(name: str, flags: int) -> Check:
+    try:
+        pid = kernel.fork(flags)
+    except OSError as error:
+        mend = process.mend("make namespaces", error.errno or 0)
+        return Check(name, False, f"{error.strerror} (errno {error.errno})", mend)
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return Check(name, True, "made")
+
+
+def _seccomp() -> Check:
+    try:
+        program = process.filter_program()
+    except SandboxError as error:
+        what, _, mend = str(error).partition(". ")
+        return Check("seccomp", False, what, mend)
+    return Check("seccomp", True, f"a filter of {len(program) // 8} instructions")
+
+
+def _look(channel: socket.socket) -> None:
+    """Report from inside of a room; every line is what the kernel itself says."""
+    status: dict[str, str] = {}
+    if os.path.exists("/proc/self/status"):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    try:
+        held: int | str = len(bytearray(10 * 2**30))
+    except MemoryError:
+        held = "refused"
+    seen = {
+        "pid": os.getpid(),
+        "uid": os.getuid(),
+        "root": sorted(os.listdir("/")),
+        "status": status,
+        "ten_gigabytes": held,
+    }
+    channel.sendall(json.dumps(seen).encode())
+
+
+def _room() -> list[Check]:
+    """Make a whole room and look around in it."""
+    ours, theirs = socket.socketpair()
+    try:
+        child = process.spawn(Room(), Limits(), theirs, _look)
+    except SandboxError as error:
+        what, _, mend = str(error).partition(". ")
+        return [Check("room", False, what, mend)]
+    theirs.close()
+    if process.wait(child, 20) is None:
+        process.kill(child)
+        return [Check("room", False, "a room was made, but did not answer", "Report this.")]
+    seen = json.loads(ours.recv(1 << 16) or b"{}")
+    status: dict[str, str] = seen.get("status", {})
+    confined = seen.get("pid") == 1 and seen.get("uid") == 1000 and "usr" in seen.get("root", ())
+    found = [Check("room", confined, "made; holds " + " ".join(seen.get("root", ())))]
+    if status:
+        bare = int(status.get("CapBnd", "1"), 16) == 0 and int(status.get("CapEff", "1"), 16) == 0
+        shut = status.get("NoNewPrivs") == "1" and status.get("Seccomp") == "2"
+        found.append(Check("privileges", bare and shut, "no capabilities, none to be gained"))
+        found.append(Check("proc", True, "a /proc of its own"))
+    else:
+        found.append(Check("proc", True, "no /proc inside: this container hides parts of its own"))
+    limited = seen.get("ten_gigabytes") == "refused"
+    found.append(Check("limits", limited, "10 GB are refused" if limited else "10 GB were given"))
+    return found
+
+
+def _offered(name: str, look: Callable[[], str], without: str) -> Check:
+    """Check a feature that the room does without."""
+    detail = look()
+    return Check(name, True, detail or without)
+
+
+def _landlock() -> Check:
+    def look() -> str:
+        modules = Path("/sys/kernel/security/lsm")
+        has = os.access(modules, os.R_OK) and "landlock" in modules.read_text()
+        return "available; not needed, the root holds only what is given" if has else ""
+
+    return _offered("landlock", look, "not seen; not needed")
+
+
+def _cgroups() -> Check:
+    def look() -> str:
+        own = Path("/proc/self/cgroup").read_text().split("0::", 1)[-1].strip().lstrip("/")
+        folder = Path("/sys/fs/cgroup") / own
+        delegated = (folder / "cgroup.controllers").exists() and os.access(folder, os.W_OK)
+        return "delegated to this user; not needed, rlimits bound each process" if delegated else ""
+
+    return _offered("cgroups", look, "none to write to; rlimits bound each process")
