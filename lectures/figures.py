@@ -10,6 +10,7 @@ import io
 
 import matplotlib as mpl
 from cycler import cycler
+from IPython import get_ipython
 from IPython.display import display
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -62,6 +63,10 @@ def show(figure: Figure, alt: str) -> None:
     alt = " ".join(alt.split())
     if not alt:
         raise ValueError("a figure needs an alt text that says what it shows")
+    if get_ipython() is None:  # the lecture is run as a plain program
+        print(alt)
+        plt.close(figure)
+        return
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})  # no version in the bytes
     plt.close(figure)

@@ -15,6 +15,7 @@ from lectures import figures
 def shown(monkeypatch):
     """Collect what is displayed."""
     calls = []
+    monkeypatch.setattr(figures, "get_ipython", lambda: "a shell")
     monkeypatch.setattr(figures, "display", lambda data, **rest: calls.append((data, rest)))
     return calls
 
@@ -36,6 +37,12 @@ def test_a_shown_figure_is_closed_so_it_is_not_shown_twice(shown):
     before = plt.get_fignums()
     figures.show(plt.figure(), "An empty figure.")
     assert plt.get_fignums() == before
+
+
+def test_without_a_notebook_the_finding_is_printed(capsys):
+    figures.show(plt.figure(), "An empty figure.")
+    assert capsys.readouterr().out == "An empty figure.\n"
+    assert not plt.get_fignums()
 
 
 def test_a_figure_is_700_pixels_wide(shown):

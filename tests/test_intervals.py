@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lectures.statistics import bootstrap_interval
+from lectures.intervals import bootstrap_interval
 
 
 def test_the_interval_of_a_mean_agrees_with_scipys():
