@@ -46,7 +46,8 @@ def variant(of: str) -> Callable[[F], F]:
 def load(path: Path) -> list[Variant]:
     """Run the module at `path` (the course's own, never a student's) and return its variants."""
     spec = importlib.util.spec_from_file_location(f"_variants_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     _collected.clear()
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     return list(_collected)

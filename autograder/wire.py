@@ -126,6 +126,7 @@ def encode(value: Any, refer: Refer = _refuse) -> bytes:
         if kind is bytearray or kind is memoryview:
             return bytes(item)
         # Subclasses of plain types, after everything that has its own code.
+        plain: Any
         for plain in (float, str, bytes, dict, list):
             if isinstance(item, plain):
                 return plain(item)
@@ -167,9 +168,7 @@ def _pack_array(item: np.ndarray | np.generic, pack: Callable, stand_in: _StandI
     if array.dtype.kind not in "biufcUSmM" or array.dtype.itemsize == 0:
         return stand_in(item)
     if array.nbytes > MAX_FRAME_BYTES:
-        raise WireError(
-            f"an array of {array.nbytes >> 20} MiB cannot cross (limit {_limit()})"
-        )
+        raise WireError(f"an array of {array.nbytes >> 20} MiB cannot cross (limit {_limit()})")
     head = pack([array.dtype.str, list(array.shape)])
     code = _SCALAR if isinstance(item, np.generic) else _ARRAY
     return msgpack.ExtType(code, struct.pack("<H", len(head)) + head + array.tobytes())
@@ -232,7 +231,7 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
             return tuple(items(data))
         if code in (_SET, _FROZENSET):
             return (set if code == _SET else frozenset)(items(data))
-        if code == _ARRAY or code == _SCALAR:
+        if code in (_ARRAY, _SCALAR):
             return _unpack_array(data, items, scalar=code == _SCALAR)
         if code == _TENSOR:
             return _unpack_tensor(data, items)

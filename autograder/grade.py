@@ -1,0 +1,441 @@
+"""`course grade`: a class, several submissions at a time, into gradebook and autograded/.
+
+The driver. It reads files, hands out bytes and saves what comes back; it runs no cell of anybody's.
+A submission is graded once or not at all: scores are committed first, the notebook that marks it
+done is put in its place after, so whatever is killed is graded again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autograder import records
+from autograder.course import Course
+from autograder.errors import CourseError, SubmissionError, UsageError
+from autograder.pool import Pool
+from autograder.settings import Grading
+from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet
+
+MARK = ".grading.json"
+"""File in a student's autograded folder that says how, and that, it was graded."""
+
+BATCH = 16
+MAX_HELPER_FILES = 20
+MAX_HELPER_BYTES = 2 * 2**20
+TRUST = "separate"
+
+
+@dataclass
+class Result:
+    """What came of one student's submission."""
+
+    student: str
+    status: str
+    """graded, unchanged (graded before), refused or failed."""
+    message: str = ""
+    score: float = 0.0
+    max_score: float = 0.0
+    needs_manual: bool = False
+    questions: dict[str, list[float | None]] = field(default_factory=dict)
+    """Score and maximum of each question; a score of None waits for a person."""
+    statuses: dict[str, str] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+Watch = Callable[[Result, int], None]
+"""Told of each result, and of how many submissions there are in all."""
+
+
+def grade(
+    course: Course,
+    assignment: str,
+    students: Iterable[str] = (),
+    *,
+    jobs: int | None = None,
+    force: bool = False,
+    unsafe: bool = False,
+    watch: Watch = lambda result, total: None,
+) -> list[Result]:
+    """Grade what was handed in for `assignment`; return a result for each student, by name.
+
+    A submission that did not change since it was graded is left alone unless `force`. Raises
+    CourseError if nothing can be graded; one bad submission is a result and stops nobody else's.
+    """
+    course.check_assignment(assignment)
+    chosen = _chosen(course, assignment, list(students))
+    setup = Setup.read(course, assignment, unsafe=unsafe)
+    late = records.late_plugin(course)
+    with records.open_gradebook(course) as gradebook:
+        records.check_assignment(gradebook, assignment, [*setup.sheets])
+        work = _Work(course, setup, chosen, force=force, watch=watch)
+        pending = list(work.pending())
+        if not pending:
+            return work.finished()
+        with Pool(min(jobs or _cores(), len(pending)), setup.message, setup.modules) as pool:
+            done: list[_Done] = []
+            try:
+                for (student, name), kind, answer in pool.map(work.tasks(pending)):
+                    if (ready := work.take(student, name, kind, answer)) is not None:
+                        done.append(ready)
+                    if len(done) >= BATCH:
+                        _save(gradebook, done, late)
+            finally:
+                # Also on Ctrl-C: what has been graded is kept.
+                _save(gradebook, done, late)
+        return work.finished()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _chosen(course: Course, assignment: str, students: list[str]) -> list[str]:
+    there = course.students(assignment)
+    missing = sorted(set(students) - set(there))
+    if missing:
+        folder = course.submitted(assignment, missing[0])
+        raise UsageError(f"{', '.join(missing)} handed in nothing for {assignment} ({folder})")
+    if not there:
+        folder = course.submitted(assignment, "STUDENT")
+        raise CourseError(
+            f"no submissions of {assignment}: nothing in {folder}; "
+            f"collect them with `nbgrader collect {assignment}`"
+        )
+    return sorted(set(students)) or there
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What every submission of one assignment is graded with."""
+
+    assignment: str
+    sheets: dict[str, Sheet]
+    modules: list[str]
+    message: dict[str, Any]
+    """What the graders are told. Trusted side only: it holds the hidden tests."""
+    digest: str
+    """Changes when a result might: tests, hints, limits, engine, packages, trust."""
+
+    @classmethod
+    def read(cls, course: Course, assignment: str, *, unsafe: bool = False) -> Setup:
+        """Read the assignment's source and release, and the course's settings."""
+        settings = Grading(config=course.config)
+        source, release = course.source(assignment), course.release(assignment)
+        sheets, texts = {}, {}
+        for path in sorted(source.glob("*.ipynb")):
+            twin = release / path.name
+            sheets[path.stem] = Sheet.load(assignment, path, twin)
+            texts[path.stem] = [path.read_bytes(), twin.read_bytes()]
+        misconceptions = source / "misconceptions.py"
+        limits = {
+            "cpu_seconds": settings.cpu_seconds,
+            "memory_bytes": settings.memory_mb * 2**20,
+            "processes": settings.processes,
+            "home_bytes": settings.home_mb * 2**20,
+        }
+        rules = {
+            "cell_seconds": settings.cell_seconds,
+            "total_seconds": settings.total_seconds,
+        }
+        hints = misconceptions.read_bytes() if misconceptions.is_file() else b""
+        # Not in the digest: where things lie, and the secret.
+        decisive = [limits, rules, TRUST, unsafe, _engine(), _lock(course)]
+        message = {
+            "assignment": assignment,
+            "sheets": texts,
+            "misconceptions": str(misconceptions) if hints else "",
+            "folder": str(release),
+            "files": _data_files(release),
+            "readonly": [str(folder) for folder in settings.package_folders()],
+            "limits": limits,
+            "rules": rules,
+            "secret": course_secret(course),
+            "unsafe": unsafe,
+        }
+        parts = [json.dumps(decisive).encode(), hints]
+        parts += [sheet.digest.encode() for sheet in sheets.values()]
+        modules = sorted({name for sheet in sheets.values() for name in sheet.visible_imports})
+        return cls(
+            assignment, sheets, modules, message, hashlib.sha256(b"\0".join(parts)).hexdigest()
+        )
+
+
+def _engine() -> str:
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _lock(course: Course) -> str:
+    path = course.root / "requirements.lock"
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def course_secret(course: Course) -> bytes:
+    """Return the course's secret, from which seeds are made; make it if there is none."""
+    path = course.root / "gradebook.secret"
+    with contextlib.suppress(FileExistsError), _plain_errors(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_hex(32).encode())
+    secret = path.read_bytes().strip()
+    if len(secret) < 32:
+        raise CourseError(f"{path} is too short for a secret: delete it, a new one will be made")
+    return secret
+
+
+def _data_files(release: Path) -> dict[str, bytes]:
+    """Files that the assignment brings along, by their name in the student's home."""
+    return {
+        str(path.relative_to(release)): path.read_bytes()
+        for path in sorted(release.rglob("*"))
+        if path.is_file()
+        and path.suffix != ".ipynb"
+        and path.with_suffix(".ipynb") not in set(release.glob("*.ipynb"))
+        and "__pycache__" not in path.parts
+    }
+
+
+@contextlib.contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one line with the mend."""
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        mend = {
+            errno.ENOSPC: "free some space and run the command again; it goes on where it stopped",
+            errno.EDQUOT: "free some space and run the command again; it goes on where it stopped",
+            errno.EACCES: "check the permissions",
+            errno.EROFS: "the file system is read-only",
+        }.get(error.errno or 0, "nothing was lost; mend it and run the command again")
+        raise CourseError(f"{path}: {error.strerror}; {mend}") from None
+
+
+# Files of the students'.
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file; refuse links, pipes, devices and what is too large."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        reason = "is a link" if error.errno == errno.ELOOP else f"({error.strerror})"
+        raise SubmissionError(f"{path} cannot be read: {reason}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise SubmissionError(f"{path} is no regular file: ask the student to hand it in again")
+        if status.st_size > limit:
+            raise SubmissionError(
+                f"{path} has {status.st_size >> 20} MiB (limit {limit >> 20}): "
+                "ask for it with its outputs cleared"
+            )
+        return file.read(limit + 1)
+
+
+def helper_files(folder: Path, notebooks: Iterable[str]) -> dict[str, bytes]:
+    """Return the student's own small files beside the notebooks, within limits."""
+    found: dict[str, bytes] = {}
+    left = MAX_HELPER_BYTES
+    skip = {f"{name}{suffix}" for name in notebooks for suffix in (".ipynb", ".py")}
+    for path in sorted(folder.iterdir()):
+        if path.name in skip or path.name == "timestamp.txt" or path.name.startswith("."):
+            continue
+        if len(found) >= MAX_HELPER_FILES or path.suffix == ".ipynb":
+            continue
+        with contextlib.suppress(SubmissionError):
+            data = read_regular(path, left)
+            left -= len(data)
+            found[path.name] = data
+    return found
+
+
+@dataclass
+class _Done:
+    """A student whose every notebook is graded, ready to be saved."""
+
+    result: Result
+    scores: list[records.NotebookScores]
+    put_in_place: Callable[[], None]
+    report: Callable[[], None]
+
+
+class _Work:
+    """The submissions of one run, from bytes to results."""
+
+    def __init__(
+        self, course: Course, setup: Setup, students: list[str], *, force: bool, watch: Watch
+    ):
+        self._course = course
+        self._setup = setup
+        self._students = students
+        self._force = force
+        self._watch = watch
+        self._results: dict[str, Result] = {}
+        self._graded: dict[str, dict[str, dict]] = {}
+        self._keys: dict[str, str] = {}
+
+    def finished(self) -> list[Result]:
+        return [self._results[name] for name in self._students if name in self._results]
+
+    def pending(self) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """Yield students whose submission must be graded, with their notebooks' bytes."""
+        for student in self._students:
+            try:
+                notebooks = self._read(student)
+            except SubmissionError as error:
+                self._finish(Result(student, "refused", str(error)))
+                continue
+            mark = self._mark(student)
+            if not self._force and mark.get("key") == self._keys[student]:
+                self._finish(Result(**{**mark["result"], "status": "unchanged"}))
+                continue
+            yield student, notebooks
+
+    def _read(self, student: str) -> dict[str, bytes]:
+        folder = self._course.submitted(self._setup.assignment, student)
+        if folder.is_symlink() or not folder.is_dir():
+            raise SubmissionError(f"{folder} is no folder: ask the student to hand it in again")
+        found, digest = {}, hashlib.sha256(self._setup.digest.encode())
+        for name in self._setup.sheets:
+            path = folder / f"{name}.ipynb"
+            if not os.path.lexists(path):
+                others = sorted(p.name for p in folder.glob("*.ipynb"))
+                beside = f"; there is {', '.join(others)}" if others else ""
+                raise SubmissionError(f"{path} is missing{beside}: ask the student for it")
+            found[name] = read_regular(path, MAX_NOTEBOOK_BYTES)
+            digest.update(hashlib.sha256(found[name]).digest())
+        for name, data in helper_files(folder, self._setup.sheets).items():
+            digest.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
+        self._keys[student] = digest.hexdigest()
+        return found
+
+    def _mark(self, student: str) -> dict[str, Any]:
+        path = self._course.autograded(self._setup.assignment, student) / MARK
+        try:
+            mark = json.loads(path.read_text("utf-8"))
+            return mark if isinstance(mark, dict) else {}
+        except (OSError, ValueError):
+            return {}
+
+    def tasks(self, pending: list[tuple[str, dict[str, bytes]]]) -> Iterator[tuple[Any, dict]]:
+        for student, notebooks in pending:
+            folder = self._course.submitted(self._setup.assignment, student)
+            files = helper_files(folder, self._setup.sheets)
+            for name, data in notebooks.items():
+                where = os.path.relpath(folder / f"{name}.ipynb", self._course.root)
+                task = {"notebook": name, "data": data, "where": where, "files": files}
+                yield (student, name), task
+
+    def take(self, student: str, name: str, kind: str, answer: Any) -> _Done | None:
+        """Note one notebook's outcome; return the student's whole result when it is complete."""
+        if student in self._results:  # another notebook of theirs was refused
+            return None
+        if kind != "graded":
+            status = "refused" if kind == "refused" else "failed"
+            if kind == "crashed" and not os.environ.get("COURSE_DEBUG"):
+                answer = str(answer).splitlines()[0]
+            self._finish(Result(student, status, str(answer)))
+            return None
+        graded = self._graded.setdefault(student, {})
+        graded[name] = answer
+        if len(graded) < len(self._setup.sheets):
+            return None
+        result = self._summarize(student, graded)
+        timestamp = self._course.directory.get_existing_timestamp(
+            str(self._course.submitted(self._setup.assignment, student))
+        )
+        scores = [
+            records.NotebookScores(
+                assignment=self._setup.assignment,
+                student=student,
+                notebook=notebook,
+                scores={score["grade_id"]: score["score"] for score in part["scores"]},
+                unchanged=frozenset(part["unchanged"]),
+                timestamp=timestamp,
+            )
+            for notebook, part in graded.items()
+        ]
+        texts = {notebook: part["notebook"] for notebook, part in graded.items()}
+        return _Done(
+            result,
+            scores,
+            put_in_place=lambda: self._put_in_place(student, texts, result),
+            report=lambda: self._finish(result),
+        )
+
+    def _summarize(self, student: str, graded: dict[str, dict]) -> Result:
+        result = Result(student, "graded")
+        for part in graded.values():
+            for score in part["scores"]:
+                result.statuses[score["grade_id"]] = score["status"]
+                result.max_score += score["points"]
+                total = result.questions.setdefault(score["question"], [0.0, 0.0])
+                total[1] = (total[1] or 0.0) + score["points"]
+                if score["score"] is None:
+                    result.needs_manual = True
+                    total[0] = None
+                else:
+                    result.score += score["score"]
+                    if total[0] is not None:
+                        total[0] += score["score"]
+                result.hints += [hint for hint in score["hints"] if hint not in result.hints]
+                result.seconds += score["seconds"]
+            result.notes += part["notes"]
+            result.cpu_seconds += part["usage"].get("cpu_seconds", 0.0)
+        return result
+
+    def _put_in_place(self, student: str, texts: dict[str, str], result: Result) -> None:
+        """Swap in the student's autograded folder, whole."""
+        target = self._course.autograded(self._setup.assignment, student)
+        submitted = self._course.submitted(self._setup.assignment, student)
+        with _plain_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(prefix=".grading-", dir=target.parent))
+            try:
+                for name, text in texts.items():
+                    (fresh / f"{name}.ipynb").write_text(text, "utf-8")
+                files = helper_files(submitted, self._setup.sheets)
+                with contextlib.suppress(SubmissionError):
+                    files["timestamp.txt"] = read_regular(submitted / "timestamp.txt", 1000)
+                for name, data in files.items():
+                    (fresh / name).write_bytes(data)
+                mark = {"key": self._keys[student], "result": vars(result)}
+                (fresh / MARK).write_text(json.dumps(mark, indent=1) + "\n", "utf-8")
+                fresh.chmod(0o755)
+                if target.exists():
+                    shutil.rmtree(target)
+                fresh.rename(target)
+            except BaseException:
+                shutil.rmtree(fresh, ignore_errors=True)
+                raise
+
+    def _finish(self, result: Result) -> None:
+        self._results[result.student] = result
+        self._watch(result, len(self._students))
+
+
+def _save(gradebook: Any, done: list[_Done], late: Any) -> None:
+    """Commit a batch to the gradebook, then put the notebooks in place."""
+    if done:
+        records.save(gradebook, [scores for ready in done for scores in ready.scores], late)
+        for ready in done:
+            ready.put_in_place()
+            ready.report()
+    done.clear()

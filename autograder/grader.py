@@ -1,0 +1,388 @@
+"""The grader's process: lays out one submission, runs the tests against it, decides the scores.
+
+Holds the hidden tests. Runs the course's own cells only; what is the student's stays on the other
+side of the wall and is met through `autograder.wall`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import numbers
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from autograder import hints
+from autograder.sheet import (
+    Arranged,
+    Cell,
+    Placed,
+    Role,
+    Sheet,
+    arrange,
+    bound_names,
+    parse_submission,
+)
+from autograder.shell import Ran, Shell, reseed
+from autograder.variants import Variant
+from autograder.wall import StudentGone, StudentTimeout, Wall
+
+MAX_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How long a submission may take, in seconds of wall time."""
+
+    cell_seconds: float = 15.0
+    total_seconds: float = 180.0
+
+
+class StudentProcess(Protocol):
+    """What the grader asks of whatever runs the student's code."""
+
+    def open(self) -> Wall:
+        """Start a fresh process; return the wall to it."""
+
+    def close(self) -> dict[str, float]:
+        """End it and everything in it; return what it used (`cpu_seconds`, `max_rss_bytes`)."""
+
+
+@dataclass
+class Score:
+    """What one graded cell came to."""
+
+    grade_id: str
+    question: str
+    points: float
+    score: float | None
+    """None: not decided here (graded by hand)."""
+    status: str
+    """passed, partial, failed, not attempted, timed out, stopped, or manual."""
+    message: str = ""
+    """For the student: no hidden test and no value."""
+    hints: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A submission's notebook, graded."""
+
+    notebook: str
+    """JSON text, nbformat 4.5, for autograded/."""
+    scores: list[Score]
+    unchanged: list[str]
+    """Solution cells in which the student left the stub as it was."""
+    notes: list[str]
+    usage: dict[str, float]
+
+
+def seed(secret: bytes, *parts: str) -> int:
+    """Return the seed for one cell: unpredictable without the course's secret, and repeatable."""
+    text = "\0".join(parts).encode("utf-8", "surrogatepass")
+    return int.from_bytes(hmac.digest(secret, text, "sha256")[:8], "little")
+
+
+def grade(
+    sheet: Sheet,
+    data: bytes,
+    where: str,
+    *,
+    secret: bytes,
+    student: StudentProcess,
+    shell: Shell,
+    rules: Rules,
+    misconceptions: Callable[[], list[Variant]],
+) -> Graded:
+    """Grade one notebook's bytes; raise SubmissionError if they are no submission of `sheet`."""
+    arranged = arrange(sheet, parse_submission(data, where), where)
+    content = hashlib.sha256(data).hexdigest()
+    session = _Session(sheet, arranged, secret, content, student, shell, rules, misconceptions)
+    try:
+        session.run()
+    finally:
+        usage = student.close()
+    return Graded(
+        notebook=session.notebook(),
+        scores=[*session.scores.values()],
+        unchanged=_unchanged(arranged),
+        notes=[*arranged.notes, *session.notes],
+        usage=usage,
+    )
+
+
+def _unchanged(arranged: Arranged) -> list[str]:
+    return [
+        placed.cell.grade_id
+        for placed in arranged.cells
+        if placed.cell is not None
+        and placed.cell.grade_id is not None
+        and placed.cell.role in (Role.SOLUTION, Role.MANUAL)
+        and (placed.missing or placed.text.strip() == placed.cell.release.strip())
+    ]
+
+
+class _Session:
+    """One submission while it is graded: the place where cells run in the source's order."""
+
+    def __init__(
+        self,
+        sheet: Sheet,
+        arranged: Arranged,
+        secret: bytes,
+        content: str,
+        student: StudentProcess,
+        shell: Shell,
+        rules: Rules,
+        misconceptions: Callable[[], list[Variant]],
+    ):
+        self.sheet = sheet
+        self.arranged = arranged
+        self.scores: dict[str, Score] = {}
+        self.notes: list[str] = []
+        self._secret = secret
+        self._content = content
+        self._student = student
+        self._shell = shell
+        self._rules = rules
+        self._misconceptions = misconceptions
+        self._outputs: dict[int, list[dict]] = {}
+        self._ran: list[int] = []  # places of the student's cells that have run to their end
+        self._restarts = 0
+        self._their_names: set[str] = set()
+        self._question = {
+            cell.grade_id: name for name, cells in sheet.questions.items() for cell in cells
+        }
+        self._end = time.monotonic() + rules.total_seconds
+        self._wall = student.open()
+
+    def run(self) -> None:
+        """Run every cell on the side where it belongs."""
+        for place, placed in enumerate(self.arranged.cells):
+            cell = placed.cell
+            if cell is not None and cell.role is Role.MANUAL:
+                self._score_by_hand(cell, placed)
+            if placed.cell_type != "code" or (cell is not None and cell.skip):
+                continue
+            if cell is not None and cell.role is Role.TEST:
+                self._outputs[place] = self._test(cell)
+                continue
+            self._outputs[place] = self._run_theirs(place, placed)
+            if cell is not None and cell.role is Role.GIVEN:
+                self._run_given(cell)
+            elif cell is not None:
+                names = self.sheet.solution_names.get(cell.position, frozenset())
+                self._their_names |= names & self.sheet.identifiers
+
+    # The student's cells.
+
+    def _run_theirs(self, place: int, placed: Placed) -> list[dict]:
+        if not placed.text.strip():
+            return []
+        try:
+            self._begin()
+            outputs = self._wall.run(placed.text, self._seed("student", str(place)))
+            self._ran.append(place)
+            return outputs
+        except StudentTimeout:
+            # Interrupted, it may have bound names already, as in a notebook.
+            return [_error("Timeout", f"stopped after {self._rules.cell_seconds:g} s")]
+        except StudentGone as error:
+            return [_error("ProcessEnded", f"this cell ended its process ({error})")]
+
+    def _begin(self) -> None:
+        """Give the student's process its time for one cell, starting it again if it is gone."""
+        if self._wall.record.gone:
+            self._restart()
+        left = self._end - time.monotonic()
+        self._wall.begin(max(0.0, min(self._rules.cell_seconds, left)))
+
+    def _restart(self) -> None:
+        """Start the student's process afresh and run again what had run to its end."""
+        if self._restarts >= MAX_RESTARTS:
+            return
+        self._restarts += 1
+        self.notes.append("the student's process ended and was started again")
+        self._student.close()
+        self._wall = self._student.open()
+        for place in self._ran:
+            try:
+                self._wall.begin(self._rules.cell_seconds)
+                text = self.arranged.cells[place].text
+                self._wall.run(text, self._seed("student", str(place)))
+            except (StudentTimeout, StudentGone):
+                return
+
+    # The course's own cells.
+
+    def _run_given(self, cell: Cell) -> None:
+        self._bind_theirs()
+        reseed(self._seed("grader", cell.cell_id))
+        self._shell.run(cell.source)
+        self._their_names -= bound_names(cell.source)
+
+    def _bind_theirs(self) -> None:
+        """Bind the names of the solution cells to what the student's process has for them."""
+        wanted = sorted(self._their_names)
+        found: dict[str, Any] = {}
+        try:
+            self._begin()
+            found = self._wall.names(wanted) if wanted else {}
+        except (StudentGone, StudentTimeout):
+            pass
+        for name in wanted:
+            self._shell.namespace.pop(name, None)
+        self._shell.namespace.update(found)
+
+    def _test(self, cell: Cell) -> list[dict]:
+        assert cell.grade_id is not None
+        started = time.monotonic()
+        self._bind_theirs()
+        number = self._seed("grader", cell.grade_id)
+        reseed(number)
+        ran = self._shell.run(cell.source)
+        record = self._wall.record
+        score = Score(
+            grade_id=cell.grade_id,
+            question=self._question[cell.grade_id],
+            points=cell.points,
+            score=_points(cell, ran),
+            status="",
+        )
+        _explain(score, ran, timed_out=record.timed_out, gone=record.gone)
+        if score.status == "failed" and record.calls:
+            score.hints = hints.find(
+                record.calls, ran, self._misconceptions(), self._again(cell.source, number)
+            )
+        score.seconds = round(time.monotonic() - started, 3)
+        self.scores[cell.grade_id] = score
+        shown = [*record.outputs, *ran.outputs]
+        self._their_names -= bound_names(cell.source)
+        return shown
+
+    def _again(self, source: str, number: int) -> Callable[[str, Callable], Ran]:
+        """Return a way to run a test cell once more with one of our functions in their place."""
+
+        def run(name: str, function: Callable) -> Ran:
+            theirs = self._shell.namespace.get(name)
+            self._shell.namespace[name] = function
+            reseed(number)
+            try:
+                return self._shell.run(source)
+            finally:
+                self._shell.namespace[name] = theirs
+
+        return run
+
+    def _score_by_hand(self, cell: Cell, placed: Placed) -> None:
+        assert cell.grade_id is not None
+        empty = placed.missing or placed.text.strip() == cell.release.strip()
+        self.scores[cell.grade_id] = Score(
+            grade_id=cell.grade_id,
+            question=self._question[cell.grade_id],
+            points=cell.points,
+            score=0.0 if empty else None,
+            status="not attempted" if empty else "manual",
+            message="" if empty else "graded by hand",
+        )
+
+    def _seed(self, side: str, place: str) -> int:
+        return seed(self._secret, self.sheet.assignment, self._content, side, place)
+
+    # The graded notebook.
+
+    def notebook(self) -> str:
+        """Return the notebook for autograded/: our order, our metadata, their answers."""
+        cells = [self._node(i, placed) for i, placed in enumerate(self.arranged.cells)]
+        metadata = {
+            key: self.sheet.metadata[key]
+            for key in ("kernelspec", "language_info")
+            if key in self.sheet.metadata
+        }
+        whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+
+    def _node(self, place: int, placed: Placed) -> dict[str, Any]:
+        cell = placed.cell
+        metadata: dict[str, Any] = {}
+        if cell is not None:
+            metadata = dict(cell.metadata)
+            score = self.scores.get(cell.grade_id or "")
+            if score is not None:
+                metadata["autograder"] = {
+                    "status": score.status,
+                    "message": score.message,
+                    "hints": score.hints,
+                }
+        node: dict[str, Any] = {
+            "cell_type": placed.cell_type,
+            "id": cell.cell_id if cell is not None else f"extra-{place}",
+            "metadata": metadata,
+            "source": placed.text,
+        }
+        if placed.cell_type == "code":
+            node |= {"execution_count": None, "outputs": self._outputs.get(place, [])}
+        return node
+
+
+def _points(cell: Cell, ran: Ran) -> float:
+    """Full points for a test that ran to its end, none for one that raised; nbgrader's partial
+    credit if the cell's last line is a number of the test's own."""
+    if ran.error is not None:
+        return 0.0
+    if isinstance(ran.result, numbers.Real) and not isinstance(ran.result, bool):
+        return min(max(float(ran.result), 0.0), cell.points)
+    return cell.points
+
+
+def _explain(score: Score, ran: Ran, *, timed_out: bool, gone: bool) -> None:
+    """Say what happened in words that show no test and no value."""
+    if gone:
+        score.score, score.status = 0.0, "stopped"
+        score.message = "your code ended its process (out of memory, or an exit)"
+    elif timed_out:
+        score.score, score.status = 0.0, "timed out"
+        score.message = "your code did not finish in the time that a cell has"
+    elif ran.error is None:
+        score.status = "passed" if score.score == score.points else "partial"
+    elif isinstance(ran.error, NotImplementedError):
+        score.status, score.message = "not attempted", "the stub still stands here"
+    elif isinstance(ran.error, NameError):
+        score.status = "failed"
+        score.message = "a name that this question asks for is not defined"
+    elif isinstance(ran.error, AssertionError):
+        score.status, score.message = "failed", "a check did not hold"
+    else:
+        score.status = "failed"
+        score.message = (
+            f"your code raised {type(ran.error).__name__}, or gave a value of another kind"
+        )
+
+
+def _error(name: str, message: str) -> dict[str, Any]:
+    return {
+        "output_type": "error",
+        "ename": name,
+        "evalue": message,
+        "traceback": [f"{name}: {message}"],
+    }
+
+
+def load_misconceptions(path: Path | None) -> Callable[[], list[Variant]]:
+    """Return a function that loads the course's misconceptions when first asked, and keeps them."""
+    loaded: list[Variant] | None = None
+
+    def get() -> list[Variant]:
+        nonlocal loaded
+        if loaded is None:
+            from autograder.variants import load
+
+            loaded = load(path) if path is not None and path.is_file() else []
+        return loaded
+
+    return get

@@ -1,0 +1,116 @@
+"""Results into nbgrader's own gradebook: scores, comments, late penalties; a batch at a time.
+
+The only module that writes the gradebook. It is given numbers and names, never a notebook to read
+results from: nbgrader's way of reading scores out of outputs fails open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.plugins import LateSubmissionPlugin
+from sqlalchemy.exc import DBAPIError
+
+from autograder.course import Course
+from autograder.errors import CourseError
+
+
+@dataclass(frozen=True)
+class NotebookScores:
+    """What one notebook of one submission came to."""
+
+    assignment: str
+    student: str
+    notebook: str
+    scores: dict[str, float | None]
+    """Points by grade id; None where a person decides."""
+    unchanged: frozenset[str]
+    """Solution cells without an answer."""
+    timestamp: datetime | None = None
+
+
+@contextmanager
+def open_gradebook(course: Course) -> Iterator[Gradebook]:
+    """Open the course's gradebook; its errors become one line with the mend."""
+    try:
+        with Gradebook(course.db_url, course.directory.course_id) as gradebook:
+            yield gradebook
+    except DBAPIError as error:
+        raise CourseError(_explain(course, error)) from None
+
+
+def _explain(course: Course, error: DBAPIError) -> str:
+    reason = str(error.orig)
+    where = course.db_url.removeprefix("sqlite:///")
+    if "locked" in reason:
+        mend = "another program is writing it; wait or close it, and run the command again"
+    elif "full" in reason:
+        mend = "free some space and run the command again"
+    elif "readonly" in reason or "unable to open" in reason:
+        mend = "check the permissions of the file and its folder"
+    elif "not a database" in reason or "malformed" in reason:
+        mend = "restore it from a backup; the file was not changed"
+    else:
+        mend = "what was saved before stays saved"
+    return f"gradebook {where}: {reason}; {mend}"
+
+
+def check_assignment(gradebook: Gradebook, assignment: str, notebooks: list[str]) -> None:
+    """Raise CourseError unless the gradebook knows the assignment and its notebooks."""
+    try:
+        known = {notebook.name for notebook in gradebook.find_assignment(assignment).notebooks}
+    except MissingEntry:
+        known = set()
+    missing = sorted(set(notebooks) - known)
+    if missing:
+        raise CourseError(
+            f"the gradebook does not know {', '.join(missing)} of {assignment}: "
+            f"run `course build {assignment}`"
+        )
+
+
+def save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmissionPlugin) -> None:
+    """Write a batch of results in one transaction: all of it or nothing."""
+    for result in results:
+        gradebook.update_or_create_student(result.student)
+        when: dict[str, Any] = {"timestamp": result.timestamp} if result.timestamp else {}
+        submission = gradebook.update_or_create_submission(
+            result.assignment, result.student, **when
+        )
+        notebook = next(n for n in submission.notebooks if n.name == result.notebook)
+        _fill(notebook, result)
+        _penalize(notebook, result, submission.total_seconds_late, late)
+    gradebook.db.commit()
+
+
+def _fill(notebook: SubmittedNotebook, result: NotebookScores) -> None:
+    for grade in notebook.grades:
+        # A cell without a verdict is not graded: no old score stands in for it.
+        grade.auto_score = result.scores.get(grade.name)
+        grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
+    for comment in notebook.comments:
+        comment.auto_comment = "No response." if comment.name in result.unchanged else None
+
+
+def _penalize(
+    notebook: SubmittedNotebook, result: NotebookScores, late: float, plugin: LateSubmissionPlugin
+) -> None:
+    notebook.late_submission_penalty = None
+    if late > 0:
+        penalty = plugin.late_submission_penalty(result.student, notebook.score, late)
+        if penalty is not None:
+            notebook.late_submission_penalty = min(max(penalty, 0), notebook.score)
+
+
+def late_plugin(course: Course) -> LateSubmissionPlugin:
+    """Return the plugin for late submissions that the course configures (default: none)."""
+    from nbgrader.preprocessors import AssignLatePenalties
+
+    step = AssignLatePenalties(config=course.config)
+    step.init_plugin()
+    return step.plugin_inst

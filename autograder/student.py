@@ -1,0 +1,158 @@
+"""The student's process: runs the student's cells and answers questions about what they made.
+
+Holds the student's own code and the arguments that a call brings; never a hidden test, an expected
+value, another submission, the solutions, the gradebook or the network. Nothing that it says is
+trusted: a student may change anything in here, and only harms their own submission.
+"""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import itertools
+import signal
+import socket
+import traceback
+from typing import Any
+
+from autograder.shell import Shell, reseed
+from autograder.wire import Channel, Reference, WireError, decode, encode
+
+MAX_MESSAGE = 2000
+
+
+class _Callback:
+    """A function of the test's, lent to the student's code for the length of one call."""
+
+    def __init__(self, student: Student, reference: Reference):
+        self.__name__ = self.__qualname__ = "given_function"
+        self._student = student
+        self._reference = reference
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._student.call_back(self._reference, args, kwargs)
+
+    def __repr__(self) -> str:
+        return "<a function given by the test>"
+
+
+class Student:
+    """Serves one grader over one channel until the channel closes."""
+
+    def __init__(self, shell: Shell, channel: Channel):
+        self._shell = shell
+        self._channel = channel
+        self._objects: dict[int, Any] = {}
+        self._numbers = itertools.count(1)
+
+    def serve(self) -> None:
+        """Answer requests until the grader goes away."""
+        while True:
+            self._answer(self._receive())
+
+    def call_back(self, reference: Reference, args: tuple, kwargs: dict) -> Any:
+        """Call a function of the grader's; serve what it asks meanwhile."""
+        self._send(["callback", reference.number, list(args), kwargs])
+        while True:
+            message = self._receive()
+            if message[0] == "returned":
+                return message[1]
+            if message[0] == "raised":
+                kind = getattr(builtins, message[1], RuntimeError)
+                raise kind(message[2])
+            self._answer(message)
+
+    def _answer(self, message: list) -> None:
+        kind, *rest = message
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            reply = getattr(self, f"_do_{kind}")(*rest)
+        except BaseException as error:
+            reply = self._failure(error)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            frame = encode(reply, self._refer)
+        except BaseException as error:
+            frame = encode(self._failure(error), self._refer)
+        self._channel.send(frame)
+
+    def _do_run(self, source: str, seed: int) -> list:
+        reseed(seed)
+        ran = self._shell.run(source)
+        return ["ran", ran.error is None, ran.outputs]
+
+    def _do_names(self, names: list[str]) -> list:
+        namespace = self._shell.namespace
+        return [
+            "value",
+            {n: self._crossing(namespace[n]) for n in names if n in namespace},
+            None,
+            [],
+        ]
+
+    def _do_call(self, function: Any, args: list, kwargs: dict, show_args: bool) -> list:
+        value = function(*args, **kwargs)
+        return ["value", value, args if show_args else None, self._shell.outputs.take()]
+
+    def _do_attribute(self, target: Any, name: str) -> list:
+        return ["value", getattr(target, name), None, self._shell.outputs.take()]
+
+    def _do_item(self, target: Any, key: Any) -> list:
+        return ["value", target[key], None, self._shell.outputs.take()]
+
+    def _do_length(self, target: Any) -> list:
+        return ["value", len(target), None, self._shell.outputs.take()]
+
+    def _do_iterate(self, target: Any) -> list:
+        return ["value", self._refer(iter(target)), None, self._shell.outputs.take()]
+
+    def _do_next(self, target: Any) -> list:
+        try:
+            return ["value", next(target), None, self._shell.outputs.take()]
+        except StopIteration:
+            return ["stop"]
+
+    def _crossing(self, value: Any) -> Any:
+        """Return `value`, or a reference if it cannot cross: one odd name must not hide others."""
+        try:
+            encode(value, lambda _: Reference("student", 0, ""))
+        except Exception:
+            return self._refer(value)
+        return value
+
+    def _failure(self, error: BaseException) -> list:
+        try:
+            message = str(error)[:MAX_MESSAGE]
+        except BaseException:
+            message = "(its message cannot be shown)"
+        try:
+            lines = traceback.format_exception(error)
+        except BaseException:
+            lines = []
+        text = "".join(lines)[-MAX_MESSAGE:]
+        return ["failed", type(error).__name__, message, text, self._shell.outputs.take()]
+
+    def _refer(self, value: Any) -> Reference:
+        number = next(self._numbers)
+        self._objects[number] = value
+        return Reference("student", number, type(value).__name__)
+
+    def _resolve(self, reference: Reference) -> Any:
+        if reference.owner == "student":
+            return self._objects[reference.number]
+        return _Callback(self, reference)
+
+    def _receive(self) -> list:
+        return decode(self._channel.receive(), self._resolve)
+
+    def _send(self, message: list) -> None:
+        self._channel.send(encode(message, self._refer))
+
+
+def main(shell: Shell, stream: socket.socket) -> None:
+    """Serve the grader at the other end of `stream`; returns when it has gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    shell.redirect()
+    with contextlib.suppress(WireError):
+        Student(shell, Channel(stream)).serve()

@@ -1,0 +1,385 @@
+"""The grader's side of the wall: handles on what stays in the student's process.
+
+Every value that arrives here is plain data or a `Handle`. Nothing of the student's is run, imported
+or unpickled in this process, and no method of the student's takes part in a comparison.
+"""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograder.wire import Channel, Closed, Late, Reference, WireError, decode, encode
+
+MAX_CALLBACKS = 100_000
+"""Calls of a lent function during one call of the student's."""
+
+
+class StudentError(Exception):
+    """The student's code raised something that is no ordinary exception of Python's."""
+
+
+class StudentTimeout(Exception):
+    """The student's code did not finish in the time that a cell has."""
+
+
+class StudentGone(Exception):
+    """The student's process ended or broke the protocol; what it knew is lost."""
+
+
+class NoValue(TypeError):
+    """A test used as a value what is only a handle: a function, a class, a generator."""
+
+
+# What student code may raise on the grader's side: ordinary errors that a test may expect.
+# SystemExit, StopIteration, GeneratorExit, KeyboardInterrupt, SkipTest and the like mean something
+# to the code around a test, so they and all unknown ones arrive as StudentError.
+_ORDINARY = {
+    name: getattr(builtins, name)
+    for name in (
+        "ArithmeticError AssertionError AttributeError BufferError EOFError FloatingPointError "
+        "ImportError IndexError KeyError LookupError MemoryError ModuleNotFoundError NameError "
+        "NotImplementedError OSError FileNotFoundError PermissionError OverflowError "
+        "RecursionError RuntimeError SyntaxError TypeError UnboundLocalError ValueError "
+        "ZeroDivisionError"
+    ).split()
+}
+
+
+@dataclass
+class Call:
+    """One call that a test made of a named function, as bytes: what hints are found from."""
+
+    name: str
+    frame: bytes
+    """The arguments, encoded; functions in them are references into `functions`."""
+    functions: dict[int, Callable]
+    show_args: bool
+    reply: bytes | None = None
+    """The student's answer, encoded; None if there was none."""
+
+
+@dataclass
+class Record:
+    """What happened across the wall while one cell ran."""
+
+    calls: list[Call] = field(default_factory=list)
+    outputs: list[dict] = field(default_factory=list)
+    """What student code printed meanwhile: for the TA alone."""
+    timed_out: bool = False
+    gone: bool = False
+
+
+class Wall:
+    """A conversation with one student's process.
+
+    `interrupt()` must make the student's code stop what it does; after it, the process has `grace`
+    seconds to say so before it counts as gone.
+    """
+
+    grace = 2.0
+
+    def __init__(self, channel: Channel, interrupt: Callable[[], None]):
+        self._channel = channel
+        self._interrupt = interrupt
+        self._deadline = time.monotonic()
+        self._functions: dict[int, Callable] = {}
+        self._lent = 0
+        self.record = Record()
+
+    def begin(self, seconds: float) -> None:
+        """Start a new cell: a new record, and `seconds` from now for the student's code."""
+        self.record = Record()
+        self._deadline = time.monotonic() + seconds
+
+    def run(self, source: str, seed: int) -> list[dict]:
+        """Run one of the student's cells; return what it showed."""
+        reply = self._ask(["run", source, seed])
+        if reply[0] == "failed":  # interrupted outside the cell's own code
+            return _checked_outputs(reply[4])
+        return _checked_outputs(reply[2])
+
+    def names(self, names: list[str]) -> dict[str, Any]:
+        """Return the values (or handles) that these names have, those that are bound."""
+        found = self._value(self._ask(["names", names]))
+        if type(found) is not dict:
+            raise StudentGone("an answer of the wrong type")
+        found = {name: value for name, value in found.items() if name in names}
+        for name, value in found.items():
+            if isinstance(value, Handle):
+                object.__setattr__(value, "_name", name)
+        return found
+
+    def call(
+        self, handle: Handle, args: tuple, kwargs: dict, *, show_args: bool = False
+    ) -> tuple[Any, Any]:
+        """Call what `handle` stands for; return its value and the arguments as it left them."""
+        outer = self._functions
+        self._functions = dict(outer)
+        request = ["call", handle._reference, list(args), kwargs, show_args]
+        try:
+            frame = encode(request, self._lend)
+            call = Call(handle._name, frame, self._functions, show_args)
+            self.record.calls.append(call)
+            reply = self._exchange(frame, call)
+            value = self._value(reply)
+            return value, reply[2]
+        finally:
+            self._functions = outer
+
+    def _lend(self, value: Any) -> Reference:
+        if isinstance(value, Handle):
+            return value._reference
+        if not callable(value):
+            raise TypeError(
+                f"a {type(value).__name__} cannot be handed to student code: "
+                "hand over data or a function"
+            )
+        self._lent += 1
+        self._functions[self._lent] = value
+        return Reference("grader", self._lent, "function")
+
+    def _ask(self, request: list) -> list:
+        return self._exchange(encode(request, self._lend), None)
+
+    def _exchange(self, frame: bytes, call: Call | None) -> list:
+        """Send one request; serve call-backs until the answer is there."""
+        if self.record.gone:
+            raise StudentGone("the student's process has ended")
+        try:
+            if self._deadline <= time.monotonic():
+                self.record.timed_out = True
+                raise StudentTimeout("no time left")
+            self._channel.send(frame, self._deadline)
+            callbacks = 0
+            while True:
+                answer = self._channel.receive(self._deadline)
+                reply = self._checked_reply(answer)
+                if reply[0] != "callback":
+                    if call is not None:
+                        call.reply = answer
+                    return reply
+                callbacks += 1
+                if callbacks > MAX_CALLBACKS:
+                    raise WireError("too many call-backs")
+                self._channel.send(self._serve(reply), self._deadline)
+        except Late:
+            self.record.timed_out = True
+            self._stop()
+            raise StudentTimeout("your code did not finish in time") from None
+        except Closed:
+            self.record.gone = True
+            raise StudentGone("the student's process ended") from None
+        except WireError as error:
+            self.record.gone = True
+            raise StudentGone(f"the student's process broke the protocol: {error}") from None
+
+    def _serve(self, request: list) -> bytes:
+        """Call a lent function with the student's arguments (plain data); return its answer."""
+        _, number, args, kwargs = request
+        function = self._functions.get(number)
+        try:
+            if function is None:
+                raise RuntimeError("this function was given for one call, and that is over")
+            return encode(["returned", function(*args, **kwargs)], self._lend)
+        except (StudentGone, StudentTimeout):
+            raise
+        except Exception as error:
+            name = type(error).__name__
+            name = name if name in _ORDINARY else "RuntimeError"
+            return encode(["raised", name, str(error)[:2000]])
+
+    def _stop(self) -> None:
+        """Interrupt the student's code, and see whether its process still answers."""
+        self._interrupt()
+        deadline = time.monotonic() + self.grace
+        try:
+            # The interrupted request's own answer; call-backs under way are dropped.
+            while self._checked_reply(self._channel.receive(deadline))[0] == "callback":
+                self._channel.send(encode(["raised", "RuntimeError", "out of time"]), deadline)
+        except WireError:
+            self.record.gone = True
+
+    def _checked_reply(self, frame: bytes) -> list:
+        """Decode an answer and check its form, whatever the student's process sent."""
+        reply = decode(frame, self._resolve)
+        if type(reply) is not list or not reply or type(reply[0]) is not str:
+            raise WireError("an answer of the wrong form")
+        forms: dict[str, tuple[type | tuple[type, ...], ...]] = {
+            "ran": (bool, list),
+            "value": (object, object, list),
+            "stop": (),
+            "failed": (str, str, str, list),
+            "callback": (int, list, dict),
+        }
+        form = forms.get(reply[0])
+        if form is None or len(reply) != len(form) + 1:
+            raise WireError("an answer of the wrong form")
+        if not all(isinstance(part, kind) for part, kind in zip(reply[1:], form, strict=True)):
+            raise WireError("an answer of the wrong form")
+        return reply
+
+    def _resolve(self, reference: Reference) -> Any:
+        if reference.owner == "student":
+            return Handle(self, reference)
+        function = self._functions.get(reference.number)
+        if function is None:
+            raise WireError("a function that was not lent")
+        return function
+
+    def _value(self, reply: list) -> Any:
+        if reply[0] == "value":
+            self.record.outputs += _checked_outputs(reply[3])
+            return reply[1]
+        if reply[0] == "stop":
+            raise StopIteration
+        if reply[0] == "failed":
+            name, message, _, outputs = reply[1:]
+            self.record.outputs += _checked_outputs(outputs)
+            self.record.outputs.append(
+                {"output_type": "stream", "name": "stderr", "text": f"{reply[3]}\n"}
+            )
+            if name in _ORDINARY:
+                raise _ORDINARY[name](message)
+            raise StudentError(f"{name}: {message}")
+        raise StudentGone("an answer of the wrong kind")
+
+    def ask(self, verb: str, handle: Handle, *rest: Any) -> Any:
+        """Attribute, item, length, iteration: one question about a handle."""
+        return self._value(self._ask([verb, handle._reference, *rest]))
+
+
+class Handle:
+    """Stands for an object of the student's: call, attribute, index and iteration, nothing else.
+
+    No operator, comparison, truth value or conversion: those would let an object of the student's
+    answer for itself, or an expected value cross the wall.
+    """
+
+    __slots__ = ("_name", "_reference", "_wall")
+
+    def __init__(self, wall: Wall, reference: Reference, name: str = ""):
+        object.__setattr__(self, "_wall", wall)
+        object.__setattr__(self, "_reference", reference)
+        object.__setattr__(self, "_name", name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it with copies of the arguments; return its answer as plain data or a handle."""
+        return self._wall.call(self, args, kwargs)[0]
+
+    def _call_and_arguments(self, *args: Any) -> tuple[Any, list[Any]]:
+        value, after = self._wall.call(self, args, {}, show_args=True)
+        if type(after) is not list or len(after) != len(args):
+            raise StudentGone("an answer of the wrong form")
+        return value, after
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._wall.ask("attribute", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise NoValue("a test cannot change an object of the student's")
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._wall.ask("item", self, key)
+
+    def __len__(self) -> int:
+        length = self._wall.ask("length", self)
+        if type(length) is not int:
+            raise NoValue("a length that is no number")
+        return length
+
+    def __iter__(self) -> Iterator[Any]:
+        iterator = self._wall.ask("iterate", self)
+        if not isinstance(iterator, Handle):
+            raise NoValue("an iterator that is none")
+        return iterator
+
+    def __next__(self) -> Any:
+        return self._wall.ask("next", self)
+
+    def __repr__(self) -> str:
+        return f"<a {self._reference.kind} in the student's process>"
+
+    def _no_value(self, *_: Any, **__: Any) -> Any:
+        raise NoValue(
+            f"a value was expected here, but the student's code gave a {self._reference.kind}"
+        )
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _no_value
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_value
+    __truediv__ = __rtruediv__ = __matmul__ = __rmatmul__ = __pow__ = __rpow__ = _no_value
+    __neg__ = __pos__ = __abs__ = __float__ = __int__ = __index__ = __contains__ = _no_value
+    __array__ = __reduce__ = __reduce_ex__ = __copy__ = __deepcopy__ = _no_value
+    __hash__ = object.__hash__
+
+
+_OUTPUT_KEYS = {
+    "stream": {"name", "text"},
+    "display_data": {"data", "metadata"},
+    "execute_result": {"data", "metadata", "execution_count"},
+    "error": {"ename", "evalue", "traceback"},
+}
+
+
+def _checked_outputs(outputs: list) -> list[dict]:
+    """Return outputs in nbformat's shape, of text and pictures only; drop what is anything else.
+
+    They are shown in a TA's browser: a picture must be one, and nothing that runs may pass.
+    """
+    return [kept for item in outputs[:200] if (kept := _checked_output(item)) is not None]
+
+
+def _checked_output(item: Any) -> dict | None:
+    if type(item) is not dict or item.get("output_type") not in _OUTPUT_KEYS:
+        return None
+    kind = item["output_type"]
+    if kind == "stream":
+        if item.get("name") not in ("stdout", "stderr"):
+            return None
+        return {"output_type": kind, "name": item["name"], "text": _clean(item.get("text"))}
+    if kind == "error":
+        lines = item.get("traceback")
+        return {
+            "output_type": kind,
+            "ename": _clean(item.get("ename"))[:200],
+            "evalue": _clean(item.get("evalue"))[:2000],
+            "traceback": [_clean(line) for line in lines] if type(lines) is list else [],
+        }
+    data = item.get("data")
+    if type(data) is not dict:
+        return None
+    kept: dict[str, str] = {}
+    if "text/plain" in data:
+        kept["text/plain"] = _clean(data["text/plain"])
+    for mime, magic in (("image/png", "iVBORw0KGgo"), ("image/jpeg", "/9j/")):
+        picture = data.get(mime)
+        if type(picture) is str and picture.startswith(magic) and _is_base64(picture):
+            kept[mime] = picture
+    if not kept:
+        return None
+    checked: dict[str, Any] = {"output_type": kind, "data": kept, "metadata": {}}
+    if kind == "execute_result":
+        checked["execution_count"] = None
+    return checked
+
+
+def _is_base64(text: str) -> bool:
+    import binascii
+
+    try:
+        binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+    except (ValueError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _clean(text: Any) -> str:
+    """Return `text` as text that any file and database can hold."""
+    if type(text) is not str:
+        return ""
+    return text[:200_000].encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd")
