@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import numbers
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -323,11 +324,26 @@ class _Session:
             "cell_type": placed.cell_type,
             "id": cell.cell_id if cell is not None else f"extra-{place}",
             "metadata": metadata,
-            "source": placed.text,
+            "source": placed.text if _is_ours(placed) else _as_text(placed),
         }
         if placed.cell_type == "code":
             node |= {"execution_count": None, "outputs": self._outputs.get(place, [])}
         return node
+
+
+def _is_ours(placed: Placed) -> bool:
+    cell = placed.cell
+    return cell is not None and placed.text in (cell.source, cell.release)
+
+
+def _as_text(placed: Placed) -> str:
+    """Return a student's cell so that no markup of theirs runs in the browser of whoever grades.
+
+    In Markdown and raw cells, what would open an HTML tag is shown as text instead.
+    """
+    if placed.cell_type == "code":
+        return placed.text
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", placed.text)
 
 
 def _points(cell: Cell, ran: Ran) -> float:

@@ -83,12 +83,13 @@ def save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmissi
             result.assignment, result.student, **when
         )
         notebook = next(n for n in submission.notebooks if n.name == result.notebook)
-        _fill(notebook, result)
+        fill(notebook, result)
         _penalize(notebook, result, submission.total_seconds_late, late)
     gradebook.db.commit()
 
 
-def _fill(notebook: SubmittedNotebook, result: NotebookScores) -> None:
+def fill(notebook: SubmittedNotebook, result: NotebookScores) -> None:
+    """Set the scores and automatic comments of one notebook; the caller commits."""
     for grade in notebook.grades:
         # A cell without a verdict is not graded: no old score stands in for it.
         grade.auto_score = result.scores.get(grade.name)

@@ -59,7 +59,10 @@ def warm(modules: list[str]) -> Shell:
         # A module that the course names and this machine lacks fails in its own cell, with a name.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    return Shell()
+    shell = Shell()
+    # IPython loads what it shows errors with when the first one comes; here, that is once.
+    shell.run("raise ValueError")
+    return shell
 
 
 def _fork_jobs(fds: list[str], serve: Callable[[str], None]) -> None:

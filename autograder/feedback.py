@@ -1,0 +1,100 @@
+"""`course feedback`: what each student sees of their grades, as HTML; several pages at a time.
+
+nbgrader's own converter and template do the work, with `autograder.seam.HideTests` in between.
+"""
+
+from __future__ import annotations
+
+import glob
+import logging
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course import Course
+from autograder.errors import CourseError, UsageError
+
+
+@dataclass(frozen=True)
+class Page:
+    """One student's feedback: where it is, or why there is none."""
+
+    student: str
+    path: Path | None
+    message: str = ""
+
+
+Watch = Callable[[Page, int], None]
+
+
+def feedback(
+    course: Course,
+    assignment: str,
+    students: Iterable[str] = (),
+    *,
+    jobs: int | None = None,
+    watch: Watch = lambda page, total: None,
+) -> list[Page]:
+    """Write the feedback of everybody whose submission was graded; return the pages, by name."""
+    course.check_assignment(assignment)
+    names = sorted(set(students)) or graded_students(course, assignment)
+    missing = [name for name in names if not course.autograded(assignment, name).is_dir()]
+    if missing and students:
+        raise UsageError(
+            f"{', '.join(missing)} has no graded {assignment}: run `course grade {assignment}`"
+        )
+    if not names:
+        raise CourseError(f"nothing is graded in {assignment}: run `course grade {assignment}`")
+    # Spawned and not forked: the caller may have threads.
+    context = multiprocessing.get_context("spawn")
+    workers = min(jobs or len(os.sched_getaffinity(0)), len(names))
+    pages: dict[str, Page] = {}
+    with ProcessPoolExecutor(workers, context) as pool:
+        waiting = [pool.submit(write_page, course.root, assignment, name) for name in names]
+        try:
+            for future in as_completed(waiting):
+                page = future.result()
+                pages[page.student] = page
+                watch(page, len(names))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [pages[name] for name in names]
+
+
+def graded_students(course: Course, assignment: str) -> list[str]:
+    """Names of the students whose submission has been graded, sorted."""
+    parent = course.autograded(assignment, "x").parent.parent
+    if not parent.is_dir():
+        return []
+    return sorted(
+        child.name
+        for child in parent.iterdir()
+        if course.autograded(assignment, child.name).is_dir()
+    )
+
+
+def write_page(root: Path, assignment: str, student: str) -> Page:
+    """Write one student's feedback."""
+    from nbgrader.converters import GenerateFeedback
+    from nbgrader.coursedir import CourseDirectory
+
+    course = Course(root)
+    directory = CourseDirectory(config=course.config)
+    directory.assignment_id = assignment
+    directory.student_id = glob.escape(student)
+    converter = GenerateFeedback(coursedir=directory, config=course.config)
+    converter.force = True
+    converter.log.setLevel(logging.CRITICAL)
+    try:
+        converter.start()
+    except Exception as error:
+        reason = str(error) or type(error).__name__
+        return Page(student, None, f"no feedback for {student}: {reason.splitlines()[0]}")
+    found = sorted(course.feedback(assignment, student).glob("*.html"))
+    if not found:
+        return Page(student, None, f"no feedback for {student}: nothing was written")
+    return Page(student, found[0])

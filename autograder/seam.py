@@ -1,0 +1,150 @@
+"""Where the engine plugs into nbgrader: three preprocessors for `nbgrader_config.py`.
+
+With them, `nbgrader autograde`, the formgrader's Autograde and Generate Feedback buttons and
+`course grade` and `course feedback` all go the same way. They may run inside a server; no code of
+a course runs in here: the interpreters that do are executed, not forked.
+"""
+
+from __future__ import annotations
+
+import atexit
+import html
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
+from nbgrader.preprocessors.clearmarkingscheme import ClearMarkScheme
+
+from autograder import records
+from autograder.course import Course
+from autograder.errors import CourseError, SubmissionError
+from autograder.grade import Setup, helper_files, read_regular
+from autograder.pool import Pool
+from autograder.sheet import MAX_NOTEBOOK_BYTES
+
+Resources = dict[str, Any]
+
+
+@lru_cache(maxsize=4)
+def _pool(root: Path, assignment: str, digest: str) -> tuple[Setup, Pool]:
+    """One job for an assignment as it is now; kept, since a converter grades a class in a row."""
+    setup = Setup.read(Course(root), assignment)
+    pool = Pool(1, setup.message, setup.modules)
+    atexit.register(pool.close)
+    return setup, pool
+
+
+class Execute(NbGraderPreprocessor):
+    """In the place of nbgrader's `Execute`: grades the file that the student handed in."""
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        """Return the graded notebook; the scores go to `SaveAutoGrades` by `resources`."""
+        course = Course(Path(CourseDirectory(parent=self).root or ".").resolve())
+        about = resources["nbgrader"]
+        assignment, student, name = about["assignment"], about["student"], about["notebook"]
+        digest = Setup.read(course, assignment).digest
+        setup, pool = _pool(course.root, assignment, digest)
+        folder = course.submitted(assignment, student)
+        path = folder / f"{name}.ipynb"
+        task = {
+            "notebook": name,
+            "data": read_regular(path, MAX_NOTEBOOK_BYTES),
+            "where": os.path.relpath(path, course.root),
+            "files": helper_files(folder, setup.sheets),
+        }
+        ((_, kind, answer),) = pool.map([(student, task)])
+        if kind == "refused":
+            raise SubmissionError(answer)
+        if kind != "graded":
+            raise CourseError(str(answer).splitlines()[0])
+        resources["autograder"] = answer
+        return nbformat.reads(answer["notebook"], as_version=4), resources
+
+
+class SaveAutoGrades(NbGraderPreprocessor):
+    """In the place of nbgrader's: takes the scores from the grader and not from outputs."""
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        """Write this notebook's scores and automatic comments into the gradebook."""
+        about, graded = resources["nbgrader"], resources["autograder"]
+        result = records.NotebookScores(
+            assignment=about["assignment"],
+            student=about["student"],
+            notebook=about["notebook"],
+            scores={score["grade_id"]: score["score"] for score in graded["scores"]},
+            unchanged=frozenset(graded["unchanged"]),
+        )
+        with Gradebook(about["db_url"]) as gradebook:
+            records.fill(
+                gradebook.find_submission_notebook(
+                    result.notebook, result.assignment, result.student
+                ),
+                result,
+            )
+            gradebook.db.commit()
+        return nb, resources
+
+
+class HideTests(NbGraderPreprocessor):
+    """Takes hidden tests, and what they showed, out of a feedback page; puts verdicts in."""
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: Resources, index: int
+    ) -> tuple[NotebookNode, Resources]:
+        """Treat one cell of an autograded notebook."""
+        mark = cell.metadata.get("nbgrader", {})
+        if mark.get("solution") or not (mark.get("grade") or mark.get("task")):
+            return cell, resources  # the student's, or given to everybody
+        was_hidden = _Hidden(parent=self).take_out(cell)
+        if cell.cell_type != "code":
+            return cell, resources
+        verdict = cell.metadata.get("autograder")
+        if was_hidden or verdict is None:
+            # What a hidden test showed could show the test.
+            cell.outputs = []
+        if verdict is not None:
+            cell.outputs = [_verdict(verdict), *cell.outputs]
+        return cell, resources
+
+
+class _Hidden(ClearHiddenTests):
+    """Nbgrader's way to find hidden regions, for one cell at a time."""
+
+    def take_out(self, cell: NotebookNode) -> bool:
+        """Remove hidden tests and marking schemes; return whether there was a hidden test."""
+        found = self._remove_hidden_test_region(cell)
+        ClearMarkScheme(parent=self)._remove_mark_scheme_region(cell)
+        return bool(found)
+
+
+_COLORS = {"passed": "success", "partial": "warning", "manual": "info"}
+
+
+def _verdict(verdict: dict[str, Any]) -> NotebookNode:
+    """Say what came of a test cell, in words that the grader chose for the student."""
+    status, message = str(verdict.get("status", "")), str(verdict.get("message", ""))
+    hints = [str(hint) for hint in verdict.get("hints", [])]
+    words = f"{status}: {message}" if message else status
+    parts = [f"<strong>{html.escape(words)}</strong>"]
+    parts += [f"<p>Hint: {_inline(hint)}</p>" for hint in hints]
+    color = _COLORS.get(status, "danger")
+    text = "\n".join([words, *(f"Hint: {hint}" for hint in hints)])
+    return nbformat.v4.new_output(
+        "display_data",
+        data={
+            "text/html": f'<div class="alert alert-{color}" role="note">{"".join(parts)}</div>',
+            "text/plain": text,
+        },
+    )
+
+
+def _inline(hint: str) -> str:
+    """Return a hint as HTML, with its `code` marked."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(hint))
