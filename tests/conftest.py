@@ -5,6 +5,7 @@ It is not the course of this repository: what holds for it must hold for anybody
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,9 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
 
+from autograder import build
 from autograder.course import Course
 
 CONFIG = """\
@@ -55,7 +58,8 @@ def tiny_notebook() -> NotebookNode:
         "def double(x):\n"
         "    '''Return x doubled.'''\n"
         "    ### BEGIN SOLUTION\n"
-        "    answer = x + x\n"
+        "    answer = float(x) + float(x)\n"
+        "    del x\n"
         "    return answer\n"
         "    ### END SOLUTION"
     )
@@ -96,10 +100,20 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
 
 
+@pytest.fixture(scope="session")
+def empty_gradebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new gradebook, to be copied: making one takes nbgrader more than a second."""
+    build._own_programs_on_path()
+    path = tmp_path_factory.mktemp("gradebook") / "gradebook.db"
+    Gradebook(f"sqlite:///{path}", "tiny").close()
+    return path
+
+
 @pytest.fixture
-def course(tmp_path: Path) -> Course:
+def course(tmp_path: Path, empty_gradebook: Path) -> Course:
     """A course with one assignment, `double`; its notebook has no `.py` yet."""
     (tmp_path / "nbgrader_config.py").write_text(CONFIG)
+    shutil.copy(empty_gradebook, tmp_path / "gradebook.db")
     save(tiny_notebook(), tmp_path / "source" / "double" / "double.ipynb")
     (tmp_path / "source" / "double" / "misconceptions.py").write_text(MISCONCEPTIONS)
     return Course(tmp_path)
