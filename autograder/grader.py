@@ -208,7 +208,9 @@ class _Session:
         if self._restarts >= MAX_RESTARTS:
             return
         self._restarts += 1
-        self.notes.append("the student's process ended and was started again")
+        note = "the student's process ended and was started again"
+        if note not in self.notes:
+            self.notes.append(note)
         self._student.close()
         self._wall = self._student.open()
         for place in self._ran:

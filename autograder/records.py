@@ -76,6 +76,12 @@ def check_assignment(gradebook: Gradebook, assignment: str, notebooks: list[str]
 
 def save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmissionPlugin) -> None:
     """Write a batch of results in one transaction: all of it or nothing."""
+    with gradebook.db.no_autoflush:
+        _save(gradebook, results, late)
+    gradebook.db.commit()
+
+
+def _save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmissionPlugin) -> None:
     for result in results:
         gradebook.update_or_create_student(result.student)
         when: dict[str, Any] = {"timestamp": result.timestamp} if result.timestamp else {}
@@ -85,7 +91,6 @@ def save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmissi
         notebook = next(n for n in submission.notebooks if n.name == result.notebook)
         fill(notebook, result)
         _penalize(notebook, result, submission.total_seconds_late, late)
-    gradebook.db.commit()
 
 
 def fill(notebook: SubmittedNotebook, result: NotebookScores) -> None:

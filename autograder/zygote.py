@@ -156,10 +156,12 @@ def spawn_unsafe(
 class RemoteStudent:
     """A student process, started by the zygote at the other end of a socket."""
 
-    def __init__(self, stream: socket.socket, room: dict, limits: dict, *, unsafe: bool = False):
+    def __init__(self, stream: socket.socket, setup: dict[str, Any], files: dict[str, bytes]):
         self._stream = stream
         self._control = Channel(stream)
-        self._request = ["open", room, limits, unsafe]
+        room = {"readonly": setup["readonly"], "files": setup["files"]}
+        self._request = ["open", room, setup["limits"], setup["unsafe"]]
+        self._files = files
         self._wall: Channel | None = None
 
     def open(self) -> Wall:
@@ -170,7 +172,12 @@ class RemoteStudent:
             socket.send_fds(self._stream, [b"."], [theirs.fileno()])
             self._reply()
         self._wall = Channel(ours)
-        return Wall(self._wall, self._interrupt)
+        wall = Wall(self._wall, self._interrupt)
+        if self._files:
+            # Over the wall and not through the zygote, whose memory the next student inherits.
+            wall.begin(10.0)
+            wall.bring(self._files)
+        return wall
 
     def close(self) -> dict[str, float]:
         """End the process and everything in it; return what it used."""
@@ -209,8 +216,7 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
         os.chdir(setup["folder"])
 
     def one(task: dict[str, Any]) -> dict[str, Any]:
-        room = {"readonly": setup["readonly"], "files": setup["files"] | task["files"]}
-        process = RemoteStudent(zygote, room, setup["limits"], unsafe=setup["unsafe"])
+        process = RemoteStudent(zygote, setup, task["files"])
         name = task["notebook"]
         graded = grader.grade(
             sheets[name],

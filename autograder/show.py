@@ -1,0 +1,126 @@
+"""What `course grade` and `course feedback` show in a terminal: progress, a table, next steps.
+
+Presentation only. Whatever a student could have written is shown as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from autograder.course import Course
+from autograder.grade import TRUST, Result
+
+MAX_ROWS = 60
+"""Longest class that is shown student by student."""
+
+
+class Counter:
+    """A progress bar on standard error that counts what is done and what went wrong."""
+
+    def __init__(self, progress: Progress, verb: str):
+        self._progress = progress
+        self._task = progress.add_task(verb, total=None, failed=0, rate="")
+        self._started = time.monotonic()
+        self.done = 0
+        self.failed = 0
+        self.total = 0
+
+    def count(self, total: int, *, failed: bool) -> None:
+        """Note one more, of `total`."""
+        self.done += 1
+        self.failed += failed
+        self.total = total
+        rate = self.done / max(time.monotonic() - self._started, 1e-6)
+        self._progress.update(
+            self._task,
+            completed=self.done,
+            total=total,
+            failed=self.failed,
+            rate=f"{rate:.1f}/s" if rate >= 1 else f"{60 * rate:.0f}/min",
+        )
+
+
+@contextmanager
+def counting(verb: str) -> Iterator[Counter]:
+    """Show a progress bar while the body runs; it survives an interruption."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("[red]{task.fields[failed]} failed"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Counter(progress, verb)
+
+
+def results(course: Course, assignment: str, found: list[Result], seconds: float) -> None:
+    """Print who got what, who was not graded and why, and what to do next."""
+    console = Console()
+    if len(found) <= MAX_ROWS:
+        console.print(score_table(found))
+    problems = [result for result in found if result.status in ("refused", "failed")]
+    for result in problems:
+        line = f"[red]✗[/] {escape(result.student)}: {escape(result.message)}"
+        console.print(line, soft_wrap=True, highlight=False)
+    for result in found:
+        for note in result.notes:
+            line = f"[yellow]![/] {escape(result.student)}: {escape(note)}"
+            console.print(line, soft_wrap=True, highlight=False)
+    graded = [result for result in found if result.status == "graded"]
+    kept = sum(result.status == "unchanged" for result in found)
+    by_hand = sum(result.needs_manual for result in found)
+    parts = [f"{len(graded)} graded in {seconds:.1f} s"]
+    parts += [f"{kept} unchanged since last time"] if kept else []
+    parts += [f"{len(problems)} not graded"] if problems else []
+    parts += [f"{by_hand} with an answer to grade by hand"] if by_hand else []
+    console.print("; ".join(parts), highlight=False)
+    place = course.autograded(assignment, "STUDENT").relative_to(course.root)
+    console.print(f"graded notebooks: {place}", highlight=False, soft_wrap=True)
+    console.print(f"next: [bold]course feedback {escape(assignment)}[/]", highlight=False)
+
+
+def score_table(found: list[Result]) -> Table:
+    """Return a table of students by question."""
+    questions = list(dict.fromkeys(name for result in found for name in result.questions))
+    table = Table(padding=(0, 1), pad_edge=False, show_edge=False)
+    table.add_column("student", no_wrap=True)
+    for name in questions:
+        table.add_column(escape(name.replace("_", " ")), justify="right", max_width=9)
+    table.add_column("score", justify="right", no_wrap=True)
+    for result in found:
+        if result.status in ("refused", "failed"):
+            blanks = [""] * len(questions)
+            table.add_row(escape(result.student), *blanks, f"[red]{result.status}[/]")
+            continue
+        cells = [_points(*result.questions.get(name, (None, 0.0))) for name in questions]
+        total = f"{result.score:g}/{result.max_score:g}"
+        table.add_row(escape(result.student), *cells, total + ("+?" if result.needs_manual else ""))
+    return table
+
+
+def _points(score: float | None, points: float | None) -> str:
+    if score is None:
+        return "by hand"
+    color = "green" if score == points else "yellow" if score else "red"
+    return f"[{color}]{score:g}/{points:g}[/]"
+
+
+def as_json(assignment: str, found: list[Result]) -> str:
+    """Return the results as one JSON object."""
+    body: dict[str, Any] = {
+        "assignment": assignment,
+        "trust": TRUST,
+        "results": [vars(result) for result in found],
+    }
+    return json.dumps(body, indent=1)
