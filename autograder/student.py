@@ -12,6 +12,7 @@ import contextlib
 import itertools
 import signal
 import socket
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -160,5 +161,6 @@ def main(shell: Shell, stream: socket.socket) -> None:
     """Serve the grader at the other end of `stream`; returns when it has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shell.redirect()
+    sys.path.insert(0, "")  # as in a kernel: the student's own files can be imported
     with contextlib.suppress(WireError):
         Student(shell, Channel(stream)).serve()
