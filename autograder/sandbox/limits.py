@@ -10,7 +10,7 @@ class Limits:
     """Amounts for one submission as a whole. Wall time is the caller's: it holds the process."""
 
     cpu_seconds: int = 120
-    """CPU time of one process, in seconds; past it the kernel kills."""
+    """CPU time of each process, in seconds; past it the kernel kills."""
     memory_bytes: int = 2 * 2**30
     """Address space beyond what the warm interpreter had mapped already, per process."""
     processes: int = 64

@@ -10,7 +10,6 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -148,26 +147,16 @@ def _room() -> list[Check]:
     return found
 
 
-def _offered(name: str, look: Callable[[], str], without: str) -> Check:
-    """Check a feature that the room does without."""
-    detail = look()
-    return Check(name, True, detail or without)
-
-
 def _landlock() -> Check:
-    def look() -> str:
-        modules = Path("/sys/kernel/security/lsm")
-        has = os.access(modules, os.R_OK) and "landlock" in modules.read_text()
-        return "available; not needed, the root holds only what is given" if has else ""
-
-    return _offered("landlock", look, "not seen; not needed")
+    modules = Path("/sys/kernel/security/lsm")
+    seen = os.access(modules, os.R_OK) and "landlock" in modules.read_text()
+    detail = "available" if seen else "not seen"
+    return Check("landlock", True, f"{detail}; not needed, the root holds only what is given")
 
 
 def _cgroups() -> Check:
-    def look() -> str:
-        own = Path("/proc/self/cgroup").read_text().split("0::", 1)[-1].strip().lstrip("/")
-        folder = Path("/sys/fs/cgroup") / own
-        delegated = (folder / "cgroup.controllers").exists() and os.access(folder, os.W_OK)
-        return "delegated to this user; not needed, rlimits bound each process" if delegated else ""
-
-    return _offered("cgroups", look, "none to write to; rlimits bound each process")
+    own = Path("/proc/self/cgroup").read_text().split("0::", 1)[-1].strip().lstrip("/")
+    folder = Path("/sys/fs/cgroup") / own
+    writable = (folder / "cgroup.controllers").exists() and os.access(folder, os.W_OK)
+    detail = "version 2, writable" if writable else "none of version 2 to write to"
+    return Check("cgroups", True, f"{detail}; not needed, rlimits bound each process")

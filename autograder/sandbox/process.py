@@ -6,6 +6,7 @@ through the steps below in order; if one fails, it says which and ends, and `mai
 
 import contextlib
 import ctypes
+import errno
 import os
 import select
 import signal
@@ -18,7 +19,10 @@ from pathlib import PurePosixPath
 from typing import NoReturn
 
 from autograder.errors import SandboxError
-from autograder.sandbox import kernel, limits, room, syscalls
+from autograder.sandbox import kernel, syscalls
+from autograder.sandbox import limits as bounds
+from autograder.sandbox import room as rooms
+from autograder.sandbox.kernel import NOBODY
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import HOME, USER, Room
 
@@ -30,9 +34,6 @@ _NAMESPACES = (
     | kernel.CLONE_NEWUTS
     | kernel.CLONE_NEWCGROUP
 )
-# Whom the student is on the machine when root grades: "nobody". Limits on processes do not hold
-# for root, and a way out of the room must not lead to root.
-_NOBODY = 65534
 _READY = b"ready"
 
 
@@ -83,9 +84,7 @@ def environment() -> dict[str, str]:
     }
 
 
-def spawn(
-    room_given: Room, limits_given: Limits, channel: socket.socket, main: Callable[..., object]
-) -> Child:
+def spawn(room: Room, limits: Limits, channel: socket.socket, main: Callable[..., object]) -> Child:
     """Fork a child into a room and run `main(channel)` there; the child ends when `main` does.
 
     Returns when the room is closed and `main` is about to start. Raises SandboxError, with the step
@@ -98,17 +97,22 @@ def spawn(
         )
     if channel.fileno() < 3:
         raise SandboxError("The channel must not be one of the standard streams.")
-    plan, program = room.plan(tuple(room_given.readonly)), filter_program()
-    files = room.checked_files(room_given.files)
-    as_root, mapped = kernel.privileged(), limits.mapped_bytes()
+    plan, program = rooms.plan(tuple(room.readonly)), filter_program()
+    files = rooms.checked_files(room.files)
+    as_root, mapped = kernel.privileged(), bounds.mapped_bytes()
     caller = (os.geteuid(), os.getegid())
+    if os.geteuid() == 0 and not as_root and kernel.id_map("uid")[0][1] == "0":
+        raise SandboxError(
+            "The sandbox will not run a student as root, and this root may not become another user "
+            "and mount (it lacks CAP_SYS_ADMIN, CAP_SETUID or CAP_SETGID). Grade as a normal user."
+        )
     report, answer = os.pipe2(os.O_CLOEXEC)
+    setup = _Setup(plan, program, files, limits, mapped, as_root, caller, answer)
     # Blocked until the child has handlers of its own: none of the parent's may run in it.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         pid = kernel.fork(_NAMESPACES | (0 if as_root else kernel.CLONE_NEWUSER))
         if pid == 0:
-            setup = _Setup(plan, program, files, limits_given, mapped, as_root, caller, answer)
             _child(setup, channel, main)
     except OSError as error:
         os.close(report)
@@ -127,7 +131,10 @@ def spawn(
 
 
 def interrupt(child: Child) -> None:
-    """Raise KeyboardInterrupt in the student's interpreter, if it still runs."""
+    """Raise KeyboardInterrupt in the student's interpreter, if it still runs.
+
+    Student code may catch it, or wait in C code that never looks: then `kill`.
+    """
     _signal(child, signal.SIGINT)
 
 
@@ -144,7 +151,9 @@ def wait(child: Child, timeout: float | None) -> Usage | None:
     """
     if child._ended:
         return child._ended[0]
-    if not select.select([child.pidfd], [], [], timeout)[0]:
+    ended = select.poll()  # select(2) cannot watch a descriptor past 1023
+    ended.register(child.pidfd, select.POLLIN)
+    if not ended.poll(None if timeout is None else timeout * 1000):
         return None
     _, status, used = os.wait4(child.pid, 0)
     os.close(child.pidfd)
@@ -169,7 +178,7 @@ def _signal(child: Child, number: int) -> None:
 class _Setup:
     """What the parent prepared for the child."""
 
-    plan: room.Plan
+    plan: rooms.Plan
     program: ctypes.Array[ctypes.c_char]
     files: Iterable[tuple[PurePosixPath, bytes]]
     limits: Limits
@@ -213,20 +222,20 @@ def _close_room(setup: _Setup, channel: int, step: Callable[[str], None]) -> Non
     if not setup.as_root:
         step("map the user")
         _map_user(own, *setup.caller)
-    owner = _NOBODY if setup.as_root else USER
-    room.build(setup.plan, setup.limits.home_bytes, owner, step)
+    owner = NOBODY if setup.as_root else USER
+    rooms.build(setup.plan, setup.limits.home_bytes, owner, step)
     step("name the machine")
     kernel.sethostname(b"student")
     if setup.as_root:
         step("become another user")
         os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)  # or the maps below would belong to root
         step("make the user namespace")
         kernel.unshare(kernel.CLONE_NEWUSER)
         step("map the user")
-        _map_user(own, _NOBODY, _NOBODY)
+        _map_user(own, NOBODY, NOBODY)
     os.close(own)
 
     step("drop privileges")
@@ -238,11 +247,11 @@ def _close_room(setup: _Setup, channel: int, step: Callable[[str], None]) -> Non
 
     step("copy files into the home")
     os.chdir(HOME)
-    room.write_files(setup.files)
+    rooms.write_files(setup.files)
     os.environ.clear()
     os.environ.update(environment())
     step("set the limits")
-    limits.apply(setup.limits, setup.mapped)
+    bounds.apply(setup.limits, setup.mapped)
     step("load the system call filter")
     kernel.load_seccomp(setup.program)
 
@@ -290,8 +299,6 @@ def _explain(step: str, number: int, detail: str = "") -> str:
 
 def mend(step: str, number: int) -> str:
     """Return the sentence that says how to make the step work on this machine."""
-    import errno
-
     if number == errno.ENOSYS or (number == errno.EINVAL and "given" in step):
         return "It needs Linux 5.12 or newer."
     if number in (errno.ENOSPC, errno.EUSERS) and "namespace" in step:

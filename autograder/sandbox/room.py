@@ -20,7 +20,7 @@ HOME = "/home/student"
 USER = 1000
 
 # Shared by all distributions that put libraries where the loader looks by default.
-_SYSTEM_LIBRARIES = ("/lib", "/usr/lib", "/usr/local/lib")
+_SYSTEM_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib")
 _BITS = (
     "/etc/ld.so.cache",
     "/etc/localtime",
@@ -105,11 +105,7 @@ def _libraries() -> Iterable[str]:
     for name in names:
         if name.startswith("/") and os.path.isfile(name):
             folder = os.path.dirname(name)
-            yield folder if _is_system(folder) else name
-
-
-def _is_system(folder: str) -> bool:
-    return any(folder.startswith(root) for root in _SYSTEM_LIBRARIES)
+            yield folder if _below(folder, _SYSTEM_LIBRARIES) else name
 
 
 def _walk(path: str) -> tuple[dict[str, str], str]:
@@ -162,10 +158,12 @@ def plan(readonly: tuple[Path, ...]) -> Plan:
     devices = [f"/dev/{name}" for name in _DEVICES]
     shown = {n: t for n, t in {**_LINKS, **links}.items() if not _below(n, binds)}
     files = [b for b in binds if not os.path.isdir(b)] + devices
-    places = {"/proc", HOME, "/tmp"} | {b for b in binds if os.path.isdir(b)}
+    places = {"/proc"} | {b for b in binds if os.path.isdir(b)}
     folders = {str(parent) for p in (*places, *files, *texts, *shown) for parent in Path(p).parents}
     return Plan(
-        folders=tuple(sorted((folders | places) - {"/"})),
+        folders=tuple(
+            sorted((folders | places) - {"/", "/tmp", HOME, *map(str, Path(HOME).parents)})
+        ),
         empty_files=tuple(files),
         links=tuple(shown.items()),
         texts=tuple(texts.items()),
@@ -194,25 +192,8 @@ def build(plan: Plan, home_bytes: int, owner: int, step: Callable[[str], None]) 
 
     step("mount the root")
     kernel.mount("root", _BASE, "tmpfs", quiet, "mode=755,size=1m,nr_inodes=4096")
-    step("lay out the root")
-    for folder in plan.folders:
+    for folder in (*map(str, reversed(Path(HOME).parents[:-1])), HOME, "/tmp"):
         os.mkdir(_BASE + folder, 0o755)
-    for name in plan.empty_files:
-        os.close(os.open(_BASE + name, os.O_CREAT | os.O_WRONLY, 0o444))
-    for name, text in plan.texts:
-        descriptor = os.open(_BASE + name, os.O_CREAT | os.O_WRONLY, 0o444)
-        os.write(descriptor, text.encode())
-        os.close(descriptor)
-    for name, target in plan.links:
-        os.symlink(target, _BASE + name)
-
-    step("mount what is given, read-only")
-    seen = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID
-    for path, tree in trees:
-        _place(tree, _BASE + path, seen | kernel.MOUNT_ATTR_NODEV)
-    for path, tree in devices:
-        _place(tree, _BASE + path, seen)
-
     step("mount the home")
     # One file system for both, so that one size bounds them; 16384 inodes bound empty files.
     kernel.mount(
@@ -227,6 +208,25 @@ def build(plan: Plan, home_bytes: int, owner: int, step: Callable[[str], None]) 
     for tree, target in parts:
         kernel.move_mount(tree, target)
         os.close(tree)
+
+    # After the home, since what is given may lie beneath /tmp or /home/student.
+    step("lay out the root")
+    for folder in plan.folders:
+        os.mkdir(_BASE + folder, 0o755)
+    for name in plan.empty_files:
+        os.close(os.open(_BASE + name, os.O_CREAT | os.O_WRONLY, 0o444))
+    for name, text in plan.texts:
+        descriptor = os.open(_BASE + name, os.O_CREAT | os.O_WRONLY, 0o444)
+        os.write(descriptor, text.encode())
+        os.close(descriptor)
+    for name, target in plan.links:
+        os.symlink(target, _BASE + name)
+    step("mount what is given, read-only")
+    seen = kernel.MOUNT_ATTR_RDONLY | kernel.MOUNT_ATTR_NOSUID
+    for path, tree in trees:
+        _place(tree, _BASE + path, seen | kernel.MOUNT_ATTR_NODEV)
+    for path, tree in devices:
+        _place(tree, _BASE + path, seen)
 
     step("mount its own /proc")
     flags = quiet | kernel.MS_NOEXEC | kernel.MS_RDONLY

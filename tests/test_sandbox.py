@@ -1,0 +1,1221 @@
+"""What a student's process can and cannot do, tried on this machine's own kernel.
+
+This file is also the program that plays the warm interpreter: pytest has threads and open files,
+which the sandbox must not inherit. Each attack is a function here; it runs inside of a room and,
+as a control where that is safe, in a plain fork of the same process, where it must succeed.
+"""
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import platform
+import resource
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from autograder.errors import SandboxError
+from autograder.sandbox import Limits, Room, interrupt, kernel, kill, limits, process, spawn, wait
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# ------------------------------------------------------------------------------------------------
+# Attacks and honest work: what runs inside. Each returns what it saw.
+# ------------------------------------------------------------------------------------------------
+
+
+def read(path: str) -> str:
+    return Path(path).read_text()
+
+
+def listing(path: str) -> list[str]:
+    return sorted(os.listdir(path))
+
+
+def everything() -> list[str]:
+    """Walk the whole tree and return every name, the way a thief would."""
+    skipped = ("/proc", sys.prefix, sys.base_prefix, "/usr/lib", "/usr/share")
+    found = []
+    for folder, folders, files in os.walk("/"):
+        folders[:] = [f for f in folders if os.path.join(folder, f) not in skipped]
+        found += [os.path.join(folder, name) for name in files]
+    return found
+
+
+def write(path: str) -> str:
+    Path(path).write_text("x")
+    return "written"
+
+
+def written_anywhere() -> list[str]:
+    """Return where a file could be made."""
+    places = []
+    for folder, folders, _ in os.walk("/"):
+        folders[:] = [f for f in folders if os.path.join(folder, f) != "/proc"]
+        with contextlib.suppress(OSError):
+            name = os.path.join(folder, ".try")
+            os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            os.unlink(name)
+            places.append(folder)
+    return sorted(places)
+
+
+def environment() -> dict[str, str]:
+    return dict(os.environ)
+
+
+def descriptors() -> dict[str, str]:
+    seen = {}
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the one that listdir itself used
+            seen[number] = os.readlink(f"/proc/self/fd/{number}")
+    return seen
+
+
+def status() -> dict[str, str]:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {k: v.strip() for k, _, v in (line.partition(":") for line in lines)}
+
+
+def processes() -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit()]
+
+
+def children_of_parent() -> int:
+    """Count the processes, dead ones included, whose parent is this one's parent."""
+    count = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            count += int(stat.read_text().rpartition(")")[2].split()[1]) == os.getppid()
+    return count
+
+
+def who() -> dict[str, Any]:
+    return {
+        "uids": os.getresuid(),
+        "gids": os.getresgid(),
+        "groups": os.getgroups(),
+        "pid": os.getpid(),
+        "parent": os.getppid(),
+        "session": os.getsid(0),
+        "host": os.uname().nodename,
+        "cwd": os.getcwd(),
+        "umask": os.umask(0o022),
+        "uid_map": Path("/proc/self/uid_map").read_text().split(),
+    }
+
+
+def interfaces() -> list[str]:
+    """Return the network interfaces that are up (from /proc, so without any socket)."""
+    routes = Path("/proc/net/route").read_text().splitlines()[1:]
+    addresses = Path("/proc/net/if_inet6")
+    return routes + (addresses.read_text().splitlines() if addresses.exists() else [])
+
+
+def connect(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=2):
+        return "connected"
+
+
+def unix_connect(name: str) -> str:
+    with socket.socket(socket.AF_UNIX) as link:
+        link.connect("\0" + name)
+    return "connected"
+
+
+def allocate(gigabytes: float) -> int:
+    return len(bytearray(int(gigabytes * 2**30)))
+
+
+def torch_allocate(gigabytes: float) -> int:
+    import torch
+
+    return torch.ones(int(gigabytes * 2**28)).numel()
+
+
+def fork_bomb(name: str, seconds: float) -> str:
+    """Fork as often as it goes, from every process."""
+    kernel._libc.prctl(15, name.encode(), 0, 0, 0)  # PR_SET_NAME, so that it can be counted
+    end = time.monotonic() + seconds
+    refused = ""
+    while time.monotonic() < end:
+        try:
+            os.fork()
+        except OSError as error:
+            refused = errno.errorcode[error.errno or 0]
+            time.sleep(0.02)
+    if os.getpid() == 1:
+        return refused
+    time.sleep(60)
+    os._exit(0)
+
+
+def thread_bomb() -> int:
+    go, started = threading.Event(), 0
+    try:
+        for _ in range(200):
+            threading.Thread(target=go.wait, daemon=True).start()
+            started += 1
+    except RuntimeError:
+        pass
+    go.set()
+    return started
+
+
+def daemon(name: str) -> str:
+    """Leave a process behind that has left the session and whose parent is gone."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            kernel._libc.prctl(15, name.encode(), 0, 0, 0)
+            time.sleep(60)
+        os._exit(0)
+    os.wait()
+    time.sleep(0.2)
+    return "left"
+
+
+def own_daemon_and_wait(name: str) -> None:
+    daemon(name)
+    time.sleep(30)
+
+
+def named_sleep(name: str) -> None:
+    kernel._libc.prctl(15, name.encode(), 0, 0, 0)
+    time.sleep(60)
+
+
+def shout(megabytes: int) -> int:
+    block = b"x" * 2**20
+    return sum(os.write(1, block) + os.write(2, block) for _ in range(megabytes))
+
+
+def fill(folder: str, megabytes: int) -> dict[str, Any]:
+    """Write files of 8 MB until the disk is full."""
+    block, total = b"x" * 2**20, 0
+    try:
+        for number in range(megabytes // 8):
+            with open(f"{folder}/{number}", "wb", buffering=0) as file:
+                for _ in range(8):
+                    total += file.write(block)
+    except OSError as error:
+        return {"bytes": total, "errno": errno.errorcode[error.errno or 0]}
+    return {"bytes": total, "errno": ""}
+
+
+def fill_inodes(number: int) -> dict[str, Any]:
+    made = 0
+    try:
+        for made in range(number):
+            os.close(os.open(f"/tmp/{made}", os.O_CREAT))
+    except OSError as error:
+        return {"made": made, "errno": errno.errorcode[error.errno or 0]}
+    return {"made": made, "errno": ""}
+
+
+def large_file(megabytes: int) -> int:
+    with tempfile.TemporaryFile() as file:
+        os.truncate(file.fileno(), megabytes * 2**20)
+    return megabytes
+
+
+def open_many(number: int) -> int:
+    return len([os.open("/dev/null", os.O_RDONLY) for _ in range(number)])
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+def spin_for(seconds: float) -> str:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return "done"
+
+
+def sleep_until_interrupted() -> str:
+    try:
+        for _ in range(100):
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        return "KeyboardInterrupt"
+    return "slept on"
+
+
+def raise_limits() -> list[str]:
+    refused = []
+    for name in ("CPU", "AS", "NPROC", "FSIZE", "NOFILE", "CORE"):
+        kind = getattr(resource, f"RLIMIT_{name}")
+        hard = resource.getrlimit(kind)[1]
+        try:
+            resource.setrlimit(kind, (hard, hard + 1))
+        except (ValueError, OSError):
+            refused.append(name)
+    return refused
+
+
+def outlive() -> int:
+    """Try to stay alive when the grader ends (PR_SET_PDEATHSIG 0)."""
+    return _raw(lambda: kernel._libc.prctl(1, 0, 0, 0, 0))
+
+
+def _raw(call: Callable[[], int]) -> int:
+    """Return 0 for success or the errno."""
+    ctypes.set_errno(0)
+    return ctypes.get_errno() if call() < 0 else 0
+
+
+_NUMBERS = {  # x86_64, aarch64
+    "keyctl": (250, 219),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "perf_event_open": (298, 241),
+    "process_vm_readv": (310, 270),
+    "io_uring_setup": (425, 425),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "clone3": (435, 435),
+    "setns": (308, 268),
+    "personality": (135, 92),
+    "kexec_load": (246, 104),
+    "init_module": (175, 105),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "seccomp": (317, 277),
+    "clone": (56, 220),
+}
+_COLUMN = {"x86_64": 0, "aarch64": 1}.get(platform.machine(), 0)
+
+
+def system_call(name: str, *arguments: int) -> int:
+    """Make one system call with harmless arguments; return 0 or its errno."""
+    libc = kernel._libc
+    if name == "mount":
+        return _raw(lambda: libc.mount(b"none", b"/tmp", b"tmpfs", 0, None))
+    if name == "umount2":
+        return _raw(lambda: libc.umount2(b"/nowhere", 0))
+    if name == "unshare":
+        return _raw(lambda: libc.unshare(arguments[0]))
+    if name == "ptrace":
+        return _raw(lambda: libc.ptrace(0, 0, 0, 0))  # PTRACE_TRACEME
+    if name == "ioctl":
+        letter = ctypes.create_string_buffer(b"x")
+        return _raw(lambda: libc.ioctl(0, ctypes.c_ulong(arguments[0]), letter))
+    if name == "socket":
+        return _raw(lambda: libc.socket(arguments[0], 1, 0))
+    number = _NUMBERS[name][_COLUMN]
+    values = [ctypes.c_long(a) for a in (*arguments, 0, 0, 0, 0, 0)][:5]
+    return _raw(lambda: libc.syscall(ctypes.c_long(number), *values))
+
+
+def own_call_table(names: list[list[Any]]) -> dict[str, int]:
+    return {" ".join(map(str, call)): system_call(*call) for call in names}
+
+
+def clone_with(flag: int) -> int:
+    """Fork with a namespace flag; return 0 or the errno."""
+    try:
+        pid = kernel.fork(flag)
+    except OSError as error:
+        return error.errno or -1
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return 0
+
+
+def leave_traces() -> str:
+    Path("note.txt").write_text("from the first")
+    Path("/tmp/note.txt").write_text("from the first")
+    Path("/dev/shm/note.txt").write_text("from the first")
+    import numpy
+
+    numpy.left_behind = "from the first"  # type: ignore[attr-defined]
+    return "left"
+
+
+def find_traces() -> dict[str, Any]:
+    import numpy
+
+    return {
+        "home": listing("."),
+        "tmp": listing("/tmp"),
+        "module": getattr(numpy, "left_behind", None),
+    }
+
+
+def search_memory(pieces: list[str]) -> bool:
+    """Say whether the joined pieces stand anywhere in this process's memory.
+
+    The pieces are joined in place, byte by byte, so that the search does not find itself.
+    """
+    wanted = bytearray()
+    for piece in pieces:
+        wanted += piece.encode()
+    own = (ctypes.addressof(ctypes.c_char.from_buffer(wanted)), len(wanted))
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, rights = line.split()[:2]
+        if not rights.startswith("rw") or line.endswith(("[vvar]", "[vsyscall]")):
+            continue
+        start, end = (int(x, 16) for x in span.split("-"))
+        memory = (ctypes.c_char * (end - start)).from_address(start)
+        view, at = memoryview(memory).cast("B"), 0
+        libc_find = kernel._libc.memmem
+        libc_find.restype = ctypes.c_void_p
+        while at < len(view):
+            hit = libc_find(
+                ctypes.c_void_p(start + at),
+                ctypes.c_size_t(len(view) - at),
+                ctypes.c_void_p(own[0]),
+                ctypes.c_size_t(own[1]),
+            )
+            if not hit:
+                break
+            if hit != own[0]:
+                return True
+            at = hit - start + 1
+    return False
+
+
+def search_memory_holding(path: str, pieces: list[str]) -> bool:
+    held = Path(path).read_text()
+    return search_memory(pieces) and len(held) > 0
+
+
+def numbers() -> dict[str, float]:
+    import numpy
+    import torch
+
+    x = torch.ones(20, 20, requires_grad=True)
+    (x @ x).sum().backward()
+    assert x.grad is not None
+    m = numpy.ones((40, 40))
+    return {"numpy": float((m @ m).sum()), "torch": float(x.grad.sum())}
+
+
+def figure() -> int:
+    import matplotlib.pyplot as plt
+
+    fig, axes = plt.subplots()
+    axes.plot([1, 3, 2])
+    axes.set_title(r"A curve, $\alpha$")
+    fig.savefig("curve.png")
+    return Path("curve.png").stat().st_size
+
+
+def threads() -> int:
+    seen: list[int] = []
+    started = [threading.Thread(target=seen.append, args=(n,)) for n in range(8)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+    return sum(seen)
+
+
+def main_thread_from_another() -> bool:
+    """Signal the main thread from another: glibc must know its true thread id."""
+    hits: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _: hits.append(number))
+    main = threading.main_thread().ident
+    assert main is not None
+    other = threading.Thread(target=signal.pthread_kill, args=(main, signal.SIGUSR1))
+    other.start()
+    other.join()
+    time.sleep(0.05)
+    return hits == [signal.SIGUSR1]
+
+
+def temporary() -> str:
+    with tempfile.NamedTemporaryFile(dir=None) as file:
+        file.write(b"x")
+        return os.path.dirname(file.name)
+
+
+def own_interpreter(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def pool() -> list[int]:
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(2) as workers:
+        return workers.map(abs, [-1, -2])
+
+
+def shell_cell(source: str) -> str:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    return repr(InteractiveShell.instance().run_cell(source).result)
+
+
+def crash() -> None:
+    ctypes.string_at(0)
+
+
+def leave() -> None:
+    raise SystemExit(7)
+
+
+# ------------------------------------------------------------------------------------------------
+# The warm interpreter: reads one request a line, answers one line.
+# ------------------------------------------------------------------------------------------------
+
+
+def _answer(channel: socket.socket, name: str, arguments: list[Any]) -> None:
+    try:
+        said: dict[str, Any] = {"value": globals()[name](*arguments)}
+    except Exception as error:
+        code = error.errno if isinstance(error, OSError) else None
+        said = {"raised": type(error).__name__, "errno": code, "text": str(error)}
+    channel.sendall(json.dumps(said).encode())
+
+
+def _serve_one(asked: dict[str, Any]) -> dict[str, Any]:
+    ours, theirs = socket.socketpair()
+    with ours:
+        room = Room(
+            tuple(map(Path, asked.get("readonly", ()))),
+            {name: text.encode() for name, text in asked.get("files", {}).items()},
+        )
+        try:
+            child = spawn(
+                room,
+                Limits(**asked.get("limits", {})),
+                theirs,
+                lambda channel: _answer(channel, asked["do"], asked["arguments"]),
+            )
+        except SandboxError as error:
+            theirs.close()
+            ours.settimeout(1)
+            return {"refused": str(error), "said": ours.recv(1 << 20).decode()}
+        theirs.close()
+        if "interrupt_after" in asked:
+            time.sleep(asked["interrupt_after"])
+            interrupt(child)
+        watched = {}
+        if "watch" in asked:
+            time.sleep(asked["watch_after"])
+            watched["during"] = _named(asked["watch"])
+            kill(child)
+            watched["after"] = _named(asked["watch"])
+        usage = wait(child, asked.get("timeout", 30))
+        if usage is None:
+            kill(child)
+            usage = wait(child, 0)
+            watched["timed_out"] = True
+        assert usage is not None
+        ours.setblocking(False)
+        text = b""
+        with contextlib.suppress(BlockingIOError):
+            while piece := ours.recv(1 << 20):
+                text += piece
+        return {**json.loads(text or b"{}"), **watched, "usage": vars(usage)}
+
+
+def _named(name: str) -> int:
+    """Count the processes of this machine that carry a name."""
+    count = 0
+    for comm in Path("/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError):
+            count += comm.read_text().strip() == name
+    return count
+
+
+def _serve_outside(asked: dict[str, Any]) -> dict[str, Any]:
+    """The control: the same function in a plain fork."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            _answer(theirs, asked["do"], asked["arguments"])
+        os._exit(0)
+    theirs.close()
+    with ours:
+        text = b""
+        while piece := ours.recv(1 << 20):
+            text += piece
+    _, code = os.waitpid(pid, 0)
+    return {**json.loads(text or b"{}"), "code": os.waitstatus_to_exitcode(code)}
+
+
+def _serve_forbidden(asked: dict[str, Any]) -> dict[str, Any]:
+    """Serve one request where the kernel forbids further user namespaces."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        uid, gid = os.getuid(), os.getgid()
+        if uid == 0:
+            uid = gid = 65534
+            os.setgroups([])
+            os.setresgid(gid, gid, gid)
+            os.setresuid(uid, uid, uid)
+            kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        theirs.sendall(json.dumps(_serve_one(asked)).encode())
+        os._exit(0)
+    theirs.close()
+    with ours:
+        said = ours.recv(1 << 20)
+    os.waitpid(pid, 0)
+    return json.loads(said)
+
+
+def _serve_beside(asked: dict[str, Any]) -> dict[str, Any]:
+    """Serve one request while another room is open."""
+    ours, theirs = socket.socketpair()
+    other = spawn(Room(), Limits(), theirs, lambda _: time.sleep(30))
+    answer = _serve_one(asked)
+    answer["other_runs"] = wait(other, 0) is None
+    kill(other)
+    ours.close()
+    theirs.close()
+    return answer
+
+
+def _serve_broken(asked: dict[str, Any]) -> dict[str, Any]:
+    """Serve one request with one step made to fail (in the parent's code, before the fork)."""
+    owner, name = (
+        {"kernel": kernel, "limits": limits, "process": process}[asked["broken"][0]],
+        (asked["broken"][1]),
+    )
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    whole = getattr(owner, name)
+    setattr(owner, name, fails)
+    try:
+        return _serve_one(asked)
+    finally:
+        setattr(owner, name, whole)
+
+
+def _become_nobody() -> None:
+    """Become a normal user for whom the interpreter is readable, copying nothing.
+
+    The interpreter may lie in a home that is closed to others (0700): its folders are bound to
+    their own paths beneath an open stand-in, in a mount namespace of this process.
+    """
+    kernel.unshare(kernel.CLONE_NEWNS)
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    needed = sorted({sys.prefix, os.path.realpath(sys.base_prefix), str(REPOSITORY)}, key=len)
+    trees = {path: kernel.open_tree(path) for path in needed}
+    covered: set[str] = set()
+    for path in needed:
+        for folder in reversed(Path(path).parents):
+            if not folder.stat().st_mode & 0o001:
+                kernel.mount("open", str(folder), "tmpfs", 0, "mode=755")
+                covered.add(str(folder))
+                break
+    for path in needed:
+        if any(path.startswith(folder + "/") for folder in covered) and not os.path.exists(path):
+            os.makedirs(path)
+            kernel.move_mount(trees[path], path)
+    os.setgroups([])
+    os.setresgid(65534, 65534, 65534)
+    os.setresuid(65534, 65534, 65534)
+
+
+def _serve() -> None:
+    import IPython  # noqa: F401
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot
+    import numpy  # noqa: F401
+    import torch  # noqa: F401
+
+    ways = {
+        "inside": _serve_one,
+        "outside": _serve_outside,
+        "forbidden": _serve_forbidden,
+        "broken": _serve_broken,
+        "beside": _serve_beside,
+    }
+    print(json.dumps({"uid": os.getuid(), "threads": len(os.listdir("/proc/self/task"))}))
+    sys.stdout.flush()
+    for line in sys.stdin:
+        asked = json.loads(line)
+        print(json.dumps(ways[asked["where"]](asked)), flush=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "become-nobody":
+        _become_nobody()
+        os.execve(sys.executable, [sys.executable, __file__, "serve"], dict(os.environ))
+    _serve()
+    raise SystemExit
+
+# ------------------------------------------------------------------------------------------------
+# The specification.
+# ------------------------------------------------------------------------------------------------
+
+import pytest  # noqa: E402  (the warm interpreter has no use for it)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+
+
+class Zygote:
+    """The warm interpreter as the tests see it."""
+
+    def __init__(self, way: str, scratch: Path) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).resolve()), way],
+            env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLCONFIGDIR": str(scratch)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        about = json.loads(self._line())
+        self.uid: int = about["uid"]
+        self.threads: int = about["threads"]
+
+    def _line(self) -> str:
+        assert self.process.stdout
+        line = self.process.stdout.readline()
+        assert line, "the warm interpreter has ended"
+        return line
+
+    def ask(self, where: str, do: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        asked = {"where": where, "do": do.__name__, "arguments": arguments, **more}
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self._line())
+
+    def inside(self, do: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        """Run in a room; return what it returned, or the whole answer if it raised."""
+        said = self.ask("inside", do, *arguments, **more)
+        return said.get("value", said)
+
+    def outside(self, do: Callable[..., Any], *arguments: Any) -> Any:
+        """Run in a plain fork of the same interpreter: the control."""
+        said = self.ask("outside", do, *arguments)
+        return said.get("value", said)
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module", params=["root", "nobody"] if os.geteuid() == 0 else ["user"])
+def zygote(request: pytest.FixtureRequest) -> Iterator[Zygote]:
+    # pytest's own folders are closed to other users
+    scratch = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    scratch.chmod(0o777)
+    made = Zygote("become-nobody" if request.param == "nobody" else "serve", scratch)
+    assert made.threads == 1
+    assert (made.uid == 0) == (request.param == "root")
+    yield made
+    made.close()
+    shutil.rmtree(scratch)
+
+
+@pytest.fixture
+def canary() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="canary-"))
+    folder.chmod(0o755)
+    (folder / "canary.txt").write_text("a secret of the host")
+    (folder / "canary.txt").chmod(0o644)
+    yield folder / "canary.txt"
+    shutil.rmtree(folder)
+
+
+# --- what can be seen
+
+
+def test_a_file_of_the_host_is_out_of_sight(zygote: Zygote, canary: Path) -> None:
+    assert zygote.outside(read, str(canary)) == "a secret of the host"
+    assert zygote.inside(read, str(canary))["raised"] == "FileNotFoundError"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        str(REPOSITORY / "solutions"),
+        str(REPOSITORY / "autograder"),
+        str(Path(sys.prefix) / "etc"),
+        "/sys",
+        "/run",
+        "/var",
+        "/boot",
+        "/mnt",
+    ],
+)
+def test_folders_of_the_host_are_absent(zygote: Zygote, path: str) -> None:
+    assert zygote.inside(listing, path)["raised"] == "FileNotFoundError"
+
+
+def test_the_hosts_users_are_out_of_sight(zygote: Zygote) -> None:
+    assert "root:" in zygote.outside(read, "/etc/passwd")
+    assert zygote.inside(read, "/etc/passwd") == "student:x:1000:1000::/home/student:/bin/false\n"
+    for name in ("/etc/shadow", "/etc/machine-id", "/etc/hostname"):
+        assert zygote.inside(read, name)["raised"] == "FileNotFoundError"
+
+
+def test_a_walk_over_everything_finds_only_what_was_given(zygote: Zygote, canary: Path) -> None:
+    assert str(canary) in zygote.outside(everything)
+    found = zygote.inside(everything, files={"data/words.txt": "a b"})
+    assert "/home/student/data/words.txt" in found
+    home = str(Path.home())
+    fine = (sys.base_prefix, sys.prefix, os.path.realpath(sys.executable))
+    strays = [
+        f
+        for f in found
+        if not f.startswith(
+            ("/dev/", "/etc/", "/home/student/", "/lib64/", "/usr/lib64/", "/tmp/", *fine)
+        )
+    ]
+    assert strays == []
+    assert [f for f in found if f.startswith(home + "/") and not f.startswith(fine)] == []
+
+
+def test_what_is_given_read_only_can_be_read_at_its_own_path(zygote: Zygote, canary: Path) -> None:
+    assert zygote.inside(read, str(canary), readonly=[str(canary.parent)]) == "a secret of the host"
+    assert zygote.inside(read, str(canary), readonly=[str(canary)]) == "a secret of the host"
+
+
+def test_only_home_and_tmp_can_be_written_to(zygote: Zygote, canary: Path) -> None:
+    canary.parent.chmod(0o777)
+    canary.chmod(0o666)
+    assert zygote.outside(write, str(canary)) == "written"
+    given = [str(canary.parent)]
+    assert zygote.inside(write, str(canary), readonly=given)["errno"] == errno.EROFS
+    assert zygote.inside(written_anywhere, readonly=given) == ["/home/student", "/tmp"]
+
+
+def test_the_environment_is_small_and_clean(zygote: Zygote) -> None:
+    env = zygote.inside(environment)
+    assert "MPLCONFIGDIR" in env
+    assert set(env) <= set(process.environment())
+    assert str(REPOSITORY / "tests") not in json.dumps(env)
+    initial = zygote.inside(read, "/proc/self/environ")
+    assert initial["errno"] == errno.EACCES  # the process is not dumpable
+
+
+def test_no_descriptor_but_the_channel_is_left(zygote: Zygote) -> None:
+    assert len(zygote.outside(descriptors)) > 4
+    seen = zygote.inside(descriptors)
+    assert [seen.pop(stream) for stream in "012"] == ["/null"] * 3
+    assert [target.partition(":")[0] for target in seen.values()] == ["socket"]
+
+
+# --- who one is
+
+
+def test_one_is_nobody_in_particular(zygote: Zygote) -> None:
+    me = zygote.inside(who)
+    outer = 65534 if zygote.uid == 0 else zygote.uid
+    assert me["uids"] == me["gids"] == [1000] * 3
+    assert set(me["groups"]) <= {1000, 65534}
+    assert me["host"] == "student"
+    assert me["cwd"] == "/home/student"
+    assert me["umask"] == 0o022
+    # Seen from inside the namespace, the map names the user outside: never root.
+    assert me["uid_map"][0] == "1000"
+    assert me["uid_map"][1] == str(outer) != "0"
+    assert me["uid_map"][2] == "1"
+
+
+def test_the_pid_namespace_holds_only_oneself(zygote: Zygote) -> None:
+    assert len(zygote.outside(processes)) > 1
+    assert zygote.inside(processes) == ["1"]
+    me = zygote.inside(who)
+    assert (me["pid"], me["parent"], me["session"]) == (1, 0, 1)
+
+
+def test_there_are_no_capabilities_and_no_way_to_any(zygote: Zygote) -> None:
+    now = zygote.inside(status)
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(now[kind], 16) == 0, kind
+    assert now["NoNewPrivs"] == "1"
+    assert now["Seccomp"] == "2"
+    assert int(zygote.outside(status)["CapBnd"], 16) != 0
+    child = "print([l for l in open('/proc/self/status') if l.startswith(('CapEff', 'CapBnd'))])"
+    assert "1" not in zygote.inside(own_interpreter, child).replace("\\n", "")
+
+
+def test_no_network_is_there(zygote: Zygote) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert zygote.outside(connect, port) == "connected"
+        assert zygote.inside(connect, port)["errno"] == errno.EPERM
+    assert zygote.inside(interfaces) == []
+
+
+def test_local_sockets_of_the_host_are_out_of_reach(zygote: Zygote) -> None:
+    name = f"sandbox-test-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("\0" + name)
+        server.listen()
+        assert zygote.outside(unix_connect, name) == "connected"
+        assert zygote.inside(unix_connect, name)["errno"] == errno.ECONNREFUSED
+
+
+# --- what one may use
+
+
+def test_ten_gigabytes_are_a_memory_error(zygote: Zygote) -> None:
+    assert zygote.inside(allocate, 10)["raised"] == "MemoryError"
+    assert "memory" in zygote.inside(torch_allocate, 10)["text"]
+    assert zygote.inside(allocate, 1) == 2**30  # the limit counts from the warm interpreter up
+
+
+def test_a_fork_bomb_is_bounded_and_gone_after_kill(zygote: Zygote) -> None:
+    said = zygote.ask(
+        "inside",
+        fork_bomb,
+        "bomb",
+        20,
+        limits={"processes": 20},
+        watch="bomb",
+        watch_after=1.5,
+    )
+    assert 10 <= said["during"] <= 20
+    assert said["after"] == 0
+    assert said["usage"]["signal"] == signal.SIGKILL
+    assert zygote.inside(fork_bomb, "bomb", 0.5, limits={"processes": 5}) == "EAGAIN"
+
+
+def test_threads_are_bounded_too(zygote: Zygote) -> None:
+    assert zygote.outside(thread_bomb) == 200
+    assert zygote.inside(thread_bomb, limits={"processes": 20}) == 19
+
+
+def test_a_daemon_that_left_its_session_dies_with_the_room(zygote: Zygote) -> None:
+    # Control: it is there as long as the room is; the room ends when `main` returns.
+    said = zygote.ask(
+        "inside", own_daemon_and_wait, "left-behind", watch="left-behind", watch_after=1.0
+    )
+    assert said["during"] == 1
+    assert said["after"] == 0
+    assert zygote.inside(daemon, "left-behind") == "left"
+    assert _named("left-behind") == 0
+
+
+def test_endless_output_harms_nobody(zygote: Zygote) -> None:
+    assert zygote.inside(shout, 256) == 512 * 2**20
+
+
+def test_the_disk_is_full_at_home_bytes(zygote: Zygote) -> None:
+    size = 16 * 2**20
+    for folder in ("/home/student", "/tmp", "/dev/shm"):
+        said = zygote.inside(fill, folder, 64, limits={"home_bytes": size})
+        assert said["errno"] == "ENOSPC"
+        assert said["bytes"] <= size
+    said = zygote.inside(fill_inodes, 20_000)
+    assert said["errno"] == "ENOSPC"
+
+
+def test_a_file_may_not_grow_past_file_bytes(zygote: Zygote) -> None:
+    assert zygote.outside(large_file, 9) == 9
+    limit = {"file_bytes": 8 * 2**20}
+    assert zygote.inside(large_file, 9, limits=limit)["errno"] == errno.EFBIG
+    assert zygote.inside(large_file, 8, limits=limit) == 8
+
+
+def test_open_files_are_bounded(zygote: Zygote) -> None:
+    assert zygote.outside(open_many, 300) == 300
+    assert zygote.inside(open_many, 300)["errno"] == errno.EMFILE
+
+
+def test_the_cpu_limit_ends_a_spin(zygote: Zygote) -> None:
+    said = zygote.ask("inside", spin, limits={"cpu_seconds": 1})
+    assert "timed_out" not in said
+    assert said["usage"]["signal"] == signal.SIGKILL
+    assert 0.8 <= said["usage"]["cpu_seconds"] <= 2.5
+    assert zygote.inside(spin_for, 0.5, limits={"cpu_seconds": 3}) == "done"
+
+
+def test_limits_cannot_be_raised_again(zygote: Zygote) -> None:
+    assert zygote.inside(raise_limits) == ["CPU", "AS", "NPROC", "FSIZE", "NOFILE", "CORE"]
+
+
+def test_interrupt_is_a_keyboard_interrupt_inside(zygote: Zygote) -> None:
+    said = zygote.ask("inside", sleep_until_interrupted, interrupt_after=0.3)
+    assert said["value"] == "KeyboardInterrupt"
+    assert said["usage"]["exit_code"] == 0
+
+
+def test_one_cannot_outlive_the_grader_by_asking(zygote: Zygote) -> None:
+    assert zygote.outside(outlive) == 0
+    assert zygote.inside(outlive) != 0
+
+
+def test_a_room_ends_with_the_interpreter_that_made_it(zygote: Zygote, tmp_path: Path) -> None:
+    way = "serve" if zygote.uid == os.getuid() else "become-nobody"
+    scratch = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    scratch.chmod(0o777)
+    other = Zygote(way, scratch)
+    assert other.process.stdin
+    asked = {"where": "inside", "do": "named_sleep", "arguments": ["orphaned"]}
+    other.process.stdin.write(json.dumps(asked) + "\n")
+    other.process.stdin.flush()
+    assert _until(lambda: _named("orphaned") == 1)
+    other.process.kill()
+    other.process.wait()
+    assert _until(lambda: _named("orphaned") == 0)
+    shutil.rmtree(scratch)
+
+
+def _until(true: Callable[[], bool]) -> bool:
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        if true():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+# --- the system call filter
+
+_REFUSED: list[list[Any]] = [
+    ["mount"],
+    ["umount2"],
+    ["unshare", kernel.CLONE_NEWUSER],
+    ["ptrace"],
+    ["ioctl", 0x5412],  # TIOCSTI
+    ["ioctl", 0x5412 | 1 << 40],  # the kernel looks at the lower half only
+    ["socket", 2],
+    ["socket", 16],
+    ["socket", 17],
+    *(
+        [name]
+        for name in _NUMBERS
+        if name not in ("clone3", "clone", "personality", "init_module", "kexec_load")
+    ),
+    ["personality", 0xFFFFFFFF],
+    ["init_module"],
+    ["kexec_load"],
+]
+
+
+def test_dangerous_system_calls_are_refused(zygote: Zygote) -> None:
+    answers = zygote.inside(own_call_table, _REFUSED)
+    assert {name: errno.errorcode.get(n, n) for name, n in answers.items()} == dict.fromkeys(
+        answers, "EPERM"
+    )
+
+
+def test_without_the_filter_the_kernel_would_answer_them(zygote: Zygote) -> None:
+    # EPERM is the filter's answer: outside, the same calls get others, or are obeyed.
+    calls = [["unshare", kernel.CLONE_NEWUSER], ["ptrace"], ["ioctl", 0x5412], ["socket", 2]]
+    calls += [["keyctl"], ["personality", 0xFFFFFFFF], ["process_vm_readv"], ["seccomp"]]
+    if zygote.uid == 0:
+        calls += [["umount2"], ["bpf"], ["open_tree"], ["setns"], ["chroot"]]
+    for call in calls:
+        assert zygote.outside(system_call, *call) != errno.EPERM, call
+
+
+@pytest.mark.parametrize(
+    "flag", [f for f in dir(kernel) if f.startswith("CLONE_NEW")], ids=str.lower
+)
+def test_clone_makes_no_namespace(zygote: Zygote, flag: str) -> None:
+    value = getattr(kernel, flag)
+    assert zygote.outside(clone_with, value | kernel.CLONE_NEWUSER) == 0
+    assert zygote.inside(clone_with, value) == errno.EPERM
+    assert zygote.inside(clone_with, 0) == 0
+
+
+def test_clone3_does_not_exist_so_that_glibc_falls_back(zygote: Zygote) -> None:
+    assert zygote.inside(system_call, "clone3") == errno.ENOSYS
+    assert zygote.inside(threads) == 28
+
+
+# --- one after the other
+
+
+def test_two_submissions_share_nothing(zygote: Zygote) -> None:
+    assert zygote.inside(leave_traces, files={"first.txt": "x"}) == "left"
+    assert zygote.inside(find_traces) == {"home": [], "tmp": [], "module": None}
+
+
+def test_two_rooms_at_once_do_not_see_each_other(zygote: Zygote) -> None:
+    seen = zygote.ask("beside", processes)
+    assert seen["other_runs"] is True
+    assert seen["value"] == ["1"]
+    held = zygote.ask("beside", descriptors)["value"].values()
+    assert sorted(target.partition(":")[0] for target in held) == ["/null"] * 3 + ["socket"]
+
+
+def test_nothing_is_left_in_the_parent(zygote: Zygote) -> None:
+    before = zygote.outside(descriptors)
+    for _ in range(5):
+        zygote.inside(who)
+        zygote.ask("inside", who, files={"large": "x" * 2**20}, limits={"home_bytes": 2**19})
+    assert zygote.outside(descriptors).keys() == before.keys()
+    assert zygote.outside(children_of_parent) == 1  # the one that counts
+
+
+def test_what_one_student_holds_is_not_in_the_next_ones_memory(
+    zygote: Zygote, canary: Path
+) -> None:
+    pieces = [secrets.token_hex(8) for _ in range(3)]  # the whole is told to nobody
+    canary.write_text("".join(pieces))
+    given = [str(canary)]
+    # Control: who reads it has it in memory, and the search finds it.
+    assert zygote.inside(search_memory_holding, str(canary), pieces, readonly=given) is True
+    assert zygote.inside(search_memory, pieces) is False
+
+
+# --- honest work
+
+
+def test_numpy_and_torch_compute(zygote: Zygote) -> None:
+    assert zygote.inside(numbers) == {"numpy": 64000.0, "torch": 16000.0}
+
+
+def test_matplotlib_saves_a_figure(zygote: Zygote) -> None:
+    assert zygote.inside(figure) > 5000
+
+
+def test_threads_and_signals_between_them_work(zygote: Zygote) -> None:
+    assert zygote.inside(threads) == 28
+    assert zygote.inside(main_thread_from_another) is True
+
+
+def test_temporary_files_work(zygote: Zygote) -> None:
+    assert zygote.inside(temporary) == "/tmp"
+
+
+def test_its_own_interpreter_can_be_started(zygote: Zygote) -> None:
+    code = "import numpy, sys; print(numpy.ones(3).sum(), sys.prefix)"
+    assert zygote.inside(own_interpreter, code) == f"3.0 {sys.prefix}\n"
+
+
+def test_a_pool_of_processes_works(zygote: Zygote) -> None:
+    assert zygote.inside(pool) == [1, 2]
+
+
+def test_an_ipython_cell_runs(zygote: Zygote) -> None:
+    assert zygote.inside(shell_cell, "%time 1\nimport scipy.stats\n6 * 7") == "42"
+
+
+def test_files_for_the_home_arrive(zygote: Zygote) -> None:
+    assert zygote.inside(read, "data/words.txt", files={"data/words.txt": "to be"}) == "to be"
+
+
+# --- how it ends
+
+
+def test_a_crash_and_an_exit_are_told_apart(zygote: Zygote) -> None:
+    assert zygote.ask("inside", crash)["usage"]["signal"] == signal.SIGSEGV
+    assert zygote.ask("inside", leave)["usage"]["exit_code"] == 1
+    assert zygote.ask("inside", who)["usage"]["exit_code"] == 0
+
+
+def test_usage_is_measured(zygote: Zygote) -> None:
+    used = zygote.ask("inside", spin_for, 0.5)["usage"]
+    assert 0.4 <= used["cpu_seconds"] <= 1.5
+    assert used["max_rss_bytes"] > 2**20
+
+
+# --- when the room cannot be made
+
+
+def test_where_user_namespaces_are_forbidden_it_refuses_and_says_the_mend(zygote: Zygote) -> None:
+    said = zygote.ask("forbidden", who)
+    assert said["said"] == ""  # main never ran
+    assert "make namespaces" in said["refused"]
+    assert "errno 28" in said["refused"]
+    assert "sysctl -w user.max_user_namespaces" in said["refused"]
+    assert "\n" not in said["refused"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "step"),
+    [
+        (("kernel", "mount"), "keep mounts private"),
+        (("kernel", "open_tree"), "open what is given"),
+        (("kernel", "pivot_root"), "enter the root"),
+        (("kernel", "sethostname"), "name the machine"),
+        (("process", "_map_user"), "map the user"),
+        (("kernel", "drop_capabilities"), "drop privileges"),
+        (("limits", "apply"), "set the limits"),
+        (("kernel", "load_seccomp"), "load the system call filter"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_step_that_fails_is_named_and_main_never_runs(
+    zygote: Zygote, broken: tuple[str, str], step: str
+) -> None:
+    said = zygote.ask("broken", who, broken=broken)
+    assert said["said"] == ""
+    assert said["refused"].startswith(f"The sandbox could not {step}: Operation not permitted")
+    assert zygote.inside(who)["pid"] == 1  # and the next one is not affected
+
+
+def test_without_libseccomp_it_refuses_and_says_the_mend() -> None:
+    code = (
+        "import ctypes.util as u; real = u.find_library\n"
+        "u.find_library = lambda name: None if name == 'seccomp' else real(name)\n"
+        "import socket\n"
+        "from autograder.errors import SandboxError\n"
+        "from autograder.sandbox import Limits, Room, spawn\n"
+        "try: spawn(Room(), Limits(), socket.socketpair()[0], print)\n"
+        "except SandboxError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "libseccomp2" in done.stdout
+
+
+def test_files_that_do_not_fit_are_refused(zygote: Zygote) -> None:
+    said = zygote.ask("inside", who, files={"large": "x" * 2**20}, limits={"home_bytes": 2**19})
+    assert "copy files into the home" in said["refused"]
+    assert "home_bytes" in said["refused"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "", "a/../../x", "a\0b", "."])
+def test_a_file_name_that_leaves_the_home_is_refused(zygote: Zygote, name: str) -> None:
+    said = zygote.ask("inside", who, files={name: "x"})
+    assert "give a name in it" in said["refused"]
+    assert said["said"] == ""
+
+
+def test_a_missing_folder_and_the_whole_disk_are_refused(zygote: Zygote) -> None:
+    assert "is not there" in zygote.ask("inside", who, readonly=["/no/such"])["refused"]
+    assert "cannot be given" in zygote.ask("inside", who, readonly=["/"])["refused"]
+
+
+def test_a_process_with_threads_is_not_forked() -> None:
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(SandboxError, match="one thread"):
+        spawn(Room(), Limits(), theirs, print)
+    stop.set()
+    thread.join()
+
+
+def test_the_doctor_finds_this_machine_fit() -> None:
+    from autograder.sandbox import checks
+
+    found = {check.name: check for check in checks()}
+    assert {"user namespace", "seccomp", "room", "limits", "landlock", "cgroups"} <= set(found)
+    assert [check for check in found.values() if not check.ok] == []
