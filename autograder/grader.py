@@ -166,7 +166,7 @@ class _Session:
         """Run every cell on the side where it belongs."""
         for place, placed in enumerate(self.arranged.cells):
             cell = placed.cell
-            if cell is not None and cell.role is Role.MANUAL:
+            if cell is not None and cell.role in (Role.MANUAL, Role.TASK):
                 self._score_by_hand(cell, placed)
             if placed.cell_type != "code" or (cell is not None and cell.skip):
                 continue
@@ -227,7 +227,7 @@ class _Session:
         self._bind_theirs()
         reseed(self._seed("grader", cell.cell_id))
         self._shell.run(cell.source)
-        self._their_names -= bound_names(cell.source)
+        self._their_names -= bound_names(cell.source, imports=True)
 
     def _bind_theirs(self) -> None:
         """Bind the names of the solution cells to what the student's process has for them."""
@@ -265,7 +265,7 @@ class _Session:
         score.seconds = round(time.monotonic() - started, 3)
         self.scores[cell.grade_id] = score
         shown = [*record.outputs, *ran.outputs]
-        self._their_names -= bound_names(cell.source)
+        self._their_names -= bound_names(cell.source, imports=True)
         return shown
 
     def _again(self, source: str, number: int) -> Callable[[str, Callable], Ran]:
@@ -284,7 +284,8 @@ class _Session:
 
     def _score_by_hand(self, cell: Cell, placed: Placed) -> None:
         assert cell.grade_id is not None
-        empty = placed.missing or placed.text.strip() == cell.release.strip()
+        unanswered = placed.missing or placed.text.strip() == cell.release.strip()
+        empty = cell.role is Role.MANUAL and unanswered
         self.scores[cell.grade_id] = Score(
             grade_id=cell.grade_id,
             question=self._question[cell.grade_id],

@@ -32,7 +32,11 @@ class Role(StrEnum):
     GIVEN = "given"  # code that everybody has: run on both sides of the wall
     SOLUTION = "solution"  # the student's, graded by the test cells that follow
     MANUAL = "manual"  # the student's, graded by hand
+    TASK = "task"  # ours, sets a task; what the student did about it is graded by hand
     TEST = "test"  # ours, decides points
+
+
+_GRADED = (Role.TEST, Role.MANUAL, Role.TASK)
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,7 @@ class Sheet:
     @property
     def graded(self) -> list[Cell]:
         """Cells that carry points, in order."""
-        return [cell for cell in self.cells if cell.role in (Role.TEST, Role.MANUAL)]
+        return [cell for cell in self.cells if cell.role in _GRADED]
 
     @cached_property
     def questions(self) -> dict[str, list[Cell]]:
@@ -121,9 +125,9 @@ class Sheet:
         found: dict[str, list[Cell]] = {}
         question = self.name
         for cell in self.cells:
-            if cell.role in (Role.SOLUTION, Role.MANUAL):
+            if cell.role in (Role.SOLUTION, Role.MANUAL, Role.TASK):
                 question = cell.grade_id or question
-            if cell.role in (Role.TEST, Role.MANUAL):
+            if cell.role in _GRADED:
                 found.setdefault(question, []).append(cell)
         return found
 
@@ -168,7 +172,9 @@ def _cell(position: int, ours: dict, theirs: dict) -> Cell:
 
 
 def _role(cell_type: str, mark: dict) -> Role:
-    if mark.get("task") or (mark.get("grade") and mark.get("solution")):
+    if mark.get("task"):
+        return Role.TASK
+    if mark.get("grade") and mark.get("solution"):
         return Role.MANUAL
     if mark.get("grade"):
         return Role.TEST
@@ -189,8 +195,8 @@ def _tree(source: str) -> ast.Module | None:
         return None
 
 
-def bound_names(source: str) -> frozenset[str]:
-    """Names that a cell binds at its top level, those of its imports left out."""
+def bound_names(source: str, *, imports: bool = False) -> frozenset[str]:
+    """Names that a cell binds at its top level, those that it imports only if asked."""
     found: set[str] = set()
 
     class Binder(ast.NodeVisitor):
@@ -206,6 +212,10 @@ def bound_names(source: str) -> frozenset[str]:
         def visit_Name(self, node: ast.Name) -> None:
             if isinstance(node.ctx, ast.Store):
                 found.add(node.id)
+
+        def visit_alias(self, node: ast.alias) -> None:
+            if imports:
+                found.add((node.asname or node.name).partition(".")[0])
 
     tree = _tree(source)
     if tree is not None:
@@ -361,6 +371,8 @@ def _match(sheet: Sheet, submitted: list[SubmittedCell]) -> list[int | None]:
 
 def _place(cell: Cell, theirs: SubmittedCell | None, notes: list[str]) -> Placed:
     name = cell.grade_id or f"cell {cell.position + 1}"
+    if cell.role is Role.TASK:
+        return Placed(cell, cell.cell_type, cell.source)
     if cell.role is Role.TEST:
         if theirs is None:
             notes.append(f"test cell {name} was deleted: put back")
