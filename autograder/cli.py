@@ -119,13 +119,72 @@ def grade(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Grade what was submitted, into the gradebook and autograded/."""
-    raise CourseError("`course grade` is not part of this version yet")
+    import time
+
+    from autograder import grade as grading
+    from autograder import show
+
+    course = _course(context)
+    started = time.monotonic()
+    with show.counting(f"grading {assignment}") as counter:
+        try:
+            found = grading.grade(
+                course,
+                assignment,
+                student or (),
+                jobs=jobs,
+                force=force,
+                unsafe=unsafe,
+                watch=lambda result, total: counter.count(
+                    total, failed=result.status in ("refused", "failed")
+                ),
+            )
+        except KeyboardInterrupt:
+            _complain(
+                f"stopped: {counter.done} of {counter.total} are graded and saved; "
+                "the same command goes on from there"
+            )
+            raise typer.Exit(130) from None
+    if unsafe:
+        _complain("graded without a sandbox: these scores can be forged")
+    if as_json:
+        print(show.as_json(assignment, found))
+    else:
+        show.results(course, assignment, found, time.monotonic() - started)
+    _exit(all(result.status in ("graded", "unchanged") for result in found))
 
 
 @app.command()
-def feedback(context: typer.Context, assignment: Assignment) -> None:
+def feedback(
+    context: typer.Context,
+    assignment: Assignment,
+    student: Annotated[
+        list[str] | None, typer.Option(metavar="S", help="Only this student; may be repeated.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes at once (default: cores).")
+    ] = None,
+) -> None:
     """Write each student's feedback as HTML, hints included, hidden tests not."""
-    raise CourseError("`course feedback` is not part of this version yet")
+    from autograder import feedback as pages
+    from autograder import show
+
+    course = _course(context)
+    with show.counting(f"feedback for {assignment}") as counter:
+        written = pages.feedback(
+            course,
+            assignment,
+            student or (),
+            jobs=jobs,
+            watch=lambda page, total: counter.count(total, failed=page.path is None),
+        )
+    for page in written:
+        if page.path is None:
+            _complain(page.message)
+    place = course.feedback(assignment, "STUDENT").relative_to(course.root)
+    print(f"{sum(page.path is not None for page in written)} pages in {place}")
+    print(f"next: nbgrader release_feedback {assignment}")
+    _exit(all(page.path is not None for page in written))
 
 
 @app.command()
