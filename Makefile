@@ -1,0 +1,86 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both need Python 3.11 or newer, make
+# and Linux; everything else goes into .venv, from requirements.lock.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint unit notebooks bench lock clean
+# One heavy thing at a time, whatever -j says: the recipes are parallel inside.
+.NOTPARALLEL:
+
+BIN := .venv/bin
+STAMP := .venv/.complete
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv from requirements.lock, if it is missing or out of date
+
+# The stamp is written last, so an interrupted installation is taken up again. The first Python that
+# can make a virtual environment is taken; PYTHON=... names another.
+$(STAMP): requirements.lock requirements.in pyproject.toml
+	@if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	  found=; \
+	  for python in $${PYTHON:-python3.11 python3.12 python3.13 python3}; do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	      2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "make: no Python 3.11 or newer with venv (Debian, Ubuntu: apt install python3-venv);" \
+	      "name one with PYTHON=/path/to/python3" >&2; exit 1; \
+	  fi; \
+	  echo "Making .venv with $$("$$found" --version)"; \
+	  "$$found" -m venv --clear .venv; \
+	fi
+	@total=$$(grep -c == requirements.lock); start=$$SECONDS; \
+	echo "Installing $$total packages into .venv (once; some minutes, torch is large)"; \
+	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar off \
+	  --requirement requirements.lock | \
+	{ n=0; while read -r word rest; do case $$word in \
+	    Collecting|Requirement) n=$$((n + 1)); \
+	      if [ $$((n % 40)) = 0 ]; then echo "  $$n found"; fi;; \
+	    Installing) echo "  unpacking";; \
+	  esac; done; }; \
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --no-deps --no-build-isolation --editable .; \
+	touch $@; \
+	echo "Done in $$((SECONDS - start)) s"
+
+demo: setup ## build the assignments and grade a bundled class, from perfect to hostile
+	@$(BIN)/python -m tests.demo
+
+test: setup lint unit notebooks ## everything that needs no browser
+	@echo "All tests passed."
+
+lint: setup ## style, types, and that each .py and its notebook are equal
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/course sync --check
+
+unit: setup ## the tests of the engine and of the course
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests
+
+# Strict: each stored output must come out again. A notebook's cells stay on one worker, in order.
+notebooks: setup ## run every notebook and compare its outputs with the stored ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
+	  -p no:cacheprovider -n 2 --dist loadscope lectures/*.ipynb solutions/*/*.ipynb
+
+bench: setup ## measure: every script of benchmarks/
+	@for script in benchmarks/*.py; do \
+	  echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script"; \
+	done
+
+# The comment at the top of the lock is kept; a local label (2.13.0+cpu) names a build, not a version.
+lock: ## choose new versions for requirements.lock, from requirements.in (needs the network)
+	@rm -rf build/lock && $${PYTHON:-python3.11} -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --requirement requirements.in
+	@{ grep '^#' requirements.lock; \
+	  build/lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed 's/+.*//' | LC_ALL=C sort -f; \
+	} > build/requirements.lock
+	@mv build/requirements.lock requirements.lock && rm -rf build/lock
+	@git --no-pager diff --stat requirements.lock
+
+clean: ## remove caches, the demo and build/; .venv and the gradebook stay
+	rm -rf build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
