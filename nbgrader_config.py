@@ -7,6 +7,7 @@ c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
 # nbgrader copies every file beside a source notebook into the release and the autograded folder.
 # These hold the solutions; the names are exact, so that a student's own file is never dropped.
+c.Grading.packages = ["lectures"]
 c.CourseDirectory.ignore = [
     ".ipynb_checkpoints",
     "__pycache__",

@@ -19,6 +19,9 @@ from rich.table import Table
 from autograder.course import Course
 from autograder.grade import TRUST, Result
 
+MAX_NAMED = 6
+"""Most questions that get their name as a column's head."""
+
 MAX_ROWS = 60
 """Longest class that is shown student by student."""
 
@@ -68,7 +71,11 @@ def results(course: Course, assignment: str, found: list[Result], seconds: float
     """Print who got what, who was not graded and why, and what to do next."""
     console = Console()
     if len(found) <= MAX_ROWS:
-        console.print(score_table(found))
+        _print_scores(console, found)
+        for result in found:
+            for hint in result.hints:
+                line = f"[cyan]?[/] {escape(result.student)} was told: {escape(hint)}"
+                console.print(line, soft_wrap=True, highlight=False)
     problems = [result for result in found if result.status in ("refused", "failed")]
     for result in problems:
         line = f"[red]✗[/] {escape(result.student)}: {escape(result.message)}"
@@ -90,13 +97,14 @@ def results(course: Course, assignment: str, found: list[Result], seconds: float
     console.print(f"next: [bold]course feedback {escape(assignment)}[/]", highlight=False)
 
 
-def score_table(found: list[Result]) -> Table:
-    """Return a table of students by question."""
+def _print_scores(console: Console, found: list[Result]) -> None:
+    """Print a table of students by question; many questions get numbers, and a line says which."""
     questions = list(dict.fromkeys(name for result in found for name in result.questions))
+    numbered = len(questions) > MAX_NAMED
     table = Table(padding=(0, 1), pad_edge=False, show_edge=False)
     table.add_column("student", no_wrap=True)
-    for name in questions:
-        table.add_column(escape(name.replace("_", " ")), justify="right", max_width=9)
+    for number, name in enumerate(questions, 1):
+        table.add_column(str(number) if numbered else escape(name), justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     for result in found:
         if result.status in ("refused", "failed"):
@@ -106,12 +114,15 @@ def score_table(found: list[Result]) -> Table:
         cells = [_points(*result.questions.get(name, (None, 0.0))) for name in questions]
         total = f"{result.score:g}/{result.max_score:g}"
         table.add_row(escape(result.student), *cells, total + ("+?" if result.needs_manual else ""))
-    return table
+    console.print(table)
+    if numbered:
+        legend = ", ".join(f"{i} {escape(name)}" for i, name in enumerate(questions, 1))
+        console.print(f"{legend}; ? is graded by hand\n", highlight=False)
 
 
 def _points(score: float | None, points: float | None) -> str:
     if score is None:
-        return "by hand"
+        return "?"
     color = "green" if score == points else "yellow" if score else "red"
     return f"[{color}]{score:g}/{points:g}[/]"
 
