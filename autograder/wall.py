@@ -10,7 +10,7 @@ import builtins
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from autograder.wire import Channel, Closed, Late, Reference, WireError, decode, encode
 
@@ -104,14 +104,17 @@ class Wall:
         reply = self._ask(["run", source, seed])
         if reply[0] == "failed":  # interrupted outside the cell's own code
             return _checked_outputs(reply[4])
+        if reply[0] != "ran":
+            self._broken("an answer of the wrong kind")
         return _checked_outputs(reply[2])
 
     def names(self, names: list[str]) -> dict[str, Any]:
         """Return the values (or handles) that these names have, those that are bound."""
-        found = self._value(self._ask(["names", names]))
-        if type(found) is not dict:
-            raise StudentGone("an answer of the wrong type")
-        found = {name: value for name, value in found.items() if name in names}
+        reply = self._ask(["names", names])
+        if reply[0] != "value" or type(reply[1]) is not dict:
+            self._broken("an answer of the wrong kind")
+        wanted = set(names)
+        found = {n: value for n, value in reply[1].items() if type(n) is str and n in wanted}
         for name, value in found.items():
             if isinstance(value, Handle):
                 object.__setattr__(value, "_name", name)
@@ -238,22 +241,29 @@ class Wall:
         if reply[0] == "value":
             self.record.outputs += _checked_outputs(reply[3])
             return reply[1]
-        if reply[0] == "stop":
-            raise StopIteration
         if reply[0] == "failed":
-            name, message, _, outputs = reply[1:]
-            self.record.outputs += _checked_outputs(outputs)
+            name, message, trace = (_clean(part) for part in reply[1:4])
+            self.record.outputs += _checked_outputs(reply[4])
             self.record.outputs.append(
-                {"output_type": "stream", "name": "stderr", "text": f"{reply[3]}\n"}
+                {"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}
             )
             if name in _ORDINARY:
                 raise _ORDINARY[name](message)
             raise StudentError(f"{name}: {message}")
-        raise StudentGone("an answer of the wrong kind")
+        self._broken("an answer of the wrong kind")
+
+    def _broken(self, reason: str) -> NoReturn:
+        self.record.gone = True
+        raise StudentGone(f"the student's process broke the protocol: {reason}")
 
     def ask(self, verb: str, handle: Handle, *rest: Any) -> Any:
         """Attribute, item, length, iteration: one question about a handle."""
-        return self._value(self._ask([verb, handle._reference, *rest]))
+        reply = self._ask([verb, handle._reference, *rest])
+        # Only here: from a call it would end a loop of the test's (`for y in map(f, xs)`) early,
+        # with what it has not checked yet left out.
+        if verb == "next" and reply[0] == "stop":
+            raise StopIteration
+        return self._value(reply)
 
 
 class Handle:
@@ -322,12 +332,7 @@ class Handle:
     __hash__ = object.__hash__
 
 
-_OUTPUT_KEYS = {
-    "stream": {"name", "text"},
-    "display_data": {"data", "metadata"},
-    "execute_result": {"data", "metadata", "execution_count"},
-    "error": {"ename", "evalue", "traceback"},
-}
+_OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
 
 
 def _checked_outputs(outputs: list) -> list[dict]:
@@ -339,13 +344,15 @@ def _checked_outputs(outputs: list) -> list[dict]:
 
 
 def _checked_output(item: Any) -> dict | None:
-    if type(item) is not dict or item.get("output_type") not in _OUTPUT_KEYS:
+    if type(item) is not dict:
         return None
-    kind = item["output_type"]
+    kind, name = item.get("output_type"), item.get("name")
+    if type(kind) is not str or kind not in _OUTPUT_KINDS:
+        return None
     if kind == "stream":
-        if item.get("name") not in ("stdout", "stderr"):
+        if type(name) is not str or name not in ("stdout", "stderr"):
             return None
-        return {"output_type": kind, "name": item["name"], "text": _clean(item.get("text"))}
+        return {"output_type": kind, "name": name, "text": _clean(item.get("text"))}
     if kind == "error":
         lines = item.get("traceback")
         return {
