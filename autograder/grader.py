@@ -200,6 +200,9 @@ class _Session:
         """Give the student's process its time for one cell, starting it again if it is gone."""
         if self._wall.record.gone:
             self._restart()
+        self._limit_cell()
+
+    def _limit_cell(self) -> None:
         left = self._end - time.monotonic()
         self._wall.begin(max(0.0, min(self._rules.cell_seconds, left)))
 
@@ -215,7 +218,7 @@ class _Session:
         self._wall = self._student.open()
         for place in self._ran:
             try:
-                self._wall.begin(self._rules.cell_seconds)
+                self._limit_cell()
                 text = self.arranged.cells[place].text
                 self._wall.run(text, self._seed("student", str(place)))
             except (StudentTimeout, StudentGone):
@@ -258,13 +261,13 @@ class _Session:
             status="",
         )
         _explain(score, ran, timed_out=record.timed_out, gone=record.gone)
+        shown = [*record.outputs, *ran.outputs]
         if score.status == "failed" and record.calls:
-            score.hints = hints.find(
-                record.calls, ran, self._misconceptions(), self._again(cell.source, number)
-            )
+            # A copy: to look for a hint the test runs again, and its calls are no evidence.
+            calls, again = [*record.calls], self._again(cell.source, number)
+            score.hints = hints.find(calls, ran, self._misconceptions(), again)
         score.seconds = round(time.monotonic() - started, 3)
         self.scores[cell.grade_id] = score
-        shown = [*record.outputs, *ran.outputs]
         self._their_names -= bound_names(cell.source, imports=True)
         return shown
 
@@ -309,7 +312,9 @@ class _Session:
             if key in self.sheet.metadata
         }
         whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-        return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+        # A test's own message may quote a student's string: no file holds a lone surrogate.
+        return text.encode("utf-8", "replace").decode("utf-8")
 
     def _node(self, place: int, placed: Placed) -> dict[str, Any]:
         cell = placed.cell
@@ -355,7 +360,8 @@ def _points(cell: Cell, ran: Ran) -> float:
     if ran.error is not None:
         return 0.0
     if isinstance(ran.result, numbers.Real) and not isinstance(ran.result, bool):
-        return min(max(float(ran.result), 0.0), cell.points)
+        number = float(ran.result)
+        return min(max(number, 0.0), cell.points) if number == number else 0.0
     return cell.points
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.shell import Shell, reseed
-from autograder.wire import Channel, Reference, WireError, decode, encode
+from autograder.wire import MAX_FRAME_BYTES, Channel, Reference, WireError, decode, encode
 
 MAX_MESSAGE = 2000
 
@@ -91,12 +91,12 @@ class Student:
 
     def _do_names(self, names: list[str]) -> list:
         namespace = self._shell.namespace
-        return [
-            "value",
-            {n: self._crossing(namespace[n]) for n in names if n in namespace},
-            None,
-            [],
-        ]
+        found, left = {}, MAX_FRAME_BYTES // 2
+        for name in names:
+            if name in namespace:
+                found[name], size = self._crossing(namespace[name], left)
+                left -= size
+        return ["value", found, None, []]
 
     def _do_call(self, function: Any, args: list, kwargs: dict, show_args: bool) -> list:
         value = function(*args, **kwargs)
@@ -120,13 +120,16 @@ class Student:
         except StopIteration:
             return ["stop"]
 
-    def _crossing(self, value: Any) -> Any:
-        """Return `value`, or a reference if it cannot cross: one odd name must not hide others."""
+    def _crossing(self, value: Any, limit: int) -> tuple[Any, int]:
+        """Return `value` and its size in bytes, or a reference if it is too large or cannot cross.
+
+        One odd name must not hide the others.
+        """
         try:
-            encode(value, lambda _: Reference("student", 0, ""))
+            size = len(encode(value, lambda _: Reference("student", 0, "")))
         except Exception:
-            return self._refer(value)
-        return value
+            size = limit + 1
+        return (value, size) if size <= limit else (self._refer(value), 0)
 
     def _failure(self, error: BaseException) -> list:
         try:

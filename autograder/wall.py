@@ -183,6 +183,12 @@ class Wall:
         except WireError as error:
             self.record.gone = True
             raise StudentGone(f"the student's process broke the protocol: {error}") from None
+        except Exception:
+            raise
+        except BaseException:
+            # Stopped between question and answer: the answer would be taken for the next one's.
+            self.record.gone = True
+            raise
 
     def _serve(self, request: list) -> bytes:
         """Call a lent function with the student's arguments (plain data); return its answer."""

@@ -98,6 +98,8 @@ def serve_students(shell: Shell, control: Channel, stream: socket.socket) -> Non
             if verb == "open":
                 room, limits, unsafe = rest
                 _, fds, _, _ = socket.recv_fds(stream, 1, 1)
+                if child is not None:  # its grader ended before it could close it
+                    kill(child)
                 with socket.socket(fileno=fds[0]) as channel:
                     start = spawn_unsafe if unsafe else spawn
                     child = start(
