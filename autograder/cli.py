@@ -70,7 +70,7 @@ def sync(
 def build(
     context: typer.Context,
     assignments: Annotated[
-        list[str] | None, typer.Argument(metavar="[PS]...", help="Default: all of them.")
+        list[str] | None, typer.Argument(metavar="PS", help="Default: all of them.")
     ] = None,
 ) -> None:
     """Make the students' release of each assignment, and prove that it hides its answers."""
