@@ -99,32 +99,35 @@ def results(course: Course, assignment: str, found: list[Result], seconds: float
 
 def _print_scores(console: Console, found: list[Result]) -> None:
     """Print a table of students by question; many questions get numbers, and a line says which."""
-    questions = list(dict.fromkeys(name for result in found for name in result.questions))
-    numbered = len(questions) > MAX_NAMED
-    table = Table(padding=(0, 1), pad_edge=False, show_edge=False)
-    table.add_column("student", no_wrap=True)
-    for number, name in enumerate(questions, 1):
-        table.add_column(str(number) if numbered else escape(name), justify="right", no_wrap=True)
-    table.add_column("score", justify="right", no_wrap=True)
+    points = {name: of for result in found for name, (_, of) in result.questions.items()}
+    numbered = len(points) > MAX_NAMED
+    table = Table(padding=(0, 1), pad_edge=False, show_edge=False, show_footer=True)
+    table.add_column("student", "points", no_wrap=True)
+    for number, (name, of) in enumerate(points.items(), 1):
+        head = str(number) if numbered else escape(name)
+        table.add_column(head, f"{of:g}", justify="right", no_wrap=True)
+    whole = max((result.max_score for result in found), default=0.0)
+    table.add_column("score", f"{whole:g}", justify="right", no_wrap=True)
     for result in found:
+        name = escape(result.student)
         if result.status in ("refused", "failed"):
-            blanks = [""] * len(questions)
-            table.add_row(escape(result.student), *blanks, f"[red]{result.status}[/]")
+            table.add_row(name, *[""] * len(points), f"[red]{result.status}[/]")
             continue
-        cells = [_points(*result.questions.get(name, (None, 0.0))) for name in questions]
-        total = f"{result.score:g}/{result.max_score:g}"
-        table.add_row(escape(result.student), *cells, total + ("+?" if result.needs_manual else ""))
+        cells = [_mark(*result.questions.get(question, (None, 0.0))) for question in points]
+        table.add_row(name, *cells, f"{result.score:g}{'+?' if result.needs_manual else ''}")
     console.print(table)
+    console.print("✓ all points, ? graded by hand", highlight=False)
     if numbered:
-        legend = ", ".join(f"{i} {escape(name)}" for i, name in enumerate(questions, 1))
-        console.print(f"{legend}; ? is graded by hand\n", highlight=False)
+        legend = ", ".join(f"{number} {name}" for number, name in enumerate(points, 1))
+        console.print(escape(legend), highlight=False)
 
 
-def _points(score: float | None, points: float | None) -> str:
+def _mark(score: float | None, points: float | None) -> str:
     if score is None:
         return "?"
-    color = "green" if score == points else "yellow" if score else "red"
-    return f"[{color}]{score:g}/{points:g}[/]"
+    if score == points:
+        return "[green]✓[/]"
+    return f"[{'yellow' if score else 'red'}]{score:g}[/]"
 
 
 def as_json(assignment: str, found: list[Result]) -> str:
