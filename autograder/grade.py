@@ -18,8 +18,11 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from nbgrader.utils import parse_utc
 
 from autograder import records
 from autograder.course import Course
@@ -82,7 +85,8 @@ def grade(
     late = records.late_plugin(course)
     with records.open_gradebook(course) as gradebook:
         records.check_assignment(gradebook, assignment, [*setup.sheets])
-        work = _Work(course, setup, chosen, force=force, watch=watch)
+        recorded = set() if force else records.recorded(gradebook, assignment)
+        work = _Work(course, setup, chosen, recorded, watch)
         pending = list(work.pending())
         if not pending:
             return work.finished()
@@ -237,10 +241,11 @@ def read_regular(path: Path, limit: int) -> bytes:
     except OSError as error:
         reason = "is a link" if error.errno == errno.ELOOP else f"({error.strerror})"
         raise SubmissionError(f"{path} cannot be read: {reason}") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):  # first: Python opens no file object on a folder
+        os.close(descriptor)
+        raise SubmissionError(f"{path} is no regular file: ask the student to hand it in again")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise SubmissionError(f"{path} is no regular file: ask the student to hand it in again")
         if status.st_size > limit:
             raise SubmissionError(
                 f"{path} has {status.st_size >> 20} MiB (limit {limit >> 20}): "
@@ -266,6 +271,21 @@ def helper_files(folder: Path, notebooks: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
+def read_timestamp(folder: Path) -> datetime | None:
+    """Return when a submission was handed in (UTC), if its `timestamp.txt` says so.
+
+    nbgrader's own reader follows links, waits for pipes, and exits on what is no time.
+    """
+    path = folder / "timestamp.txt"
+    if not os.path.lexists(path):
+        return None
+    text = read_regular(path, 1000).decode("utf-8", "replace").strip()
+    try:
+        return parse_utc(text) if text else None
+    except (ValueError, OverflowError):
+        raise SubmissionError(f"{path} holds no time: correct it, or delete it") from None
+
+
 @dataclass
 class _Done:
     """A student whose every notebook is graded, ready to be saved."""
@@ -280,35 +300,45 @@ class _Work:
     """The submissions of one run, from bytes to results."""
 
     def __init__(
-        self, course: Course, setup: Setup, students: list[str], *, force: bool, watch: Watch
+        self, course: Course, setup: Setup, students: list[str], recorded: set[str], watch: Watch
     ):
         self._course = course
         self._setup = setup
         self._students = students
-        self._force = force
+        self._recorded = recorded
         self._watch = watch
         self._results: dict[str, Result] = {}
         self._graded: dict[str, dict[str, dict]] = {}
         self._keys: dict[str, str] = {}
+        self._timestamps: dict[str, datetime | None] = {}
 
     def finished(self) -> list[Result]:
         return [self._results[name] for name in self._students if name in self._results]
 
-    def pending(self) -> Iterator[tuple[str, dict[str, bytes]]]:
-        """Yield students whose submission must be graded, with their notebooks' bytes."""
+    def pending(self) -> Iterator[str]:
+        """Yield students whose submission must be graded; settle the others."""
         for student in self._students:
-            try:
-                notebooks = self._read(student)
-            except SubmissionError as error:
-                self._finish(Result(student, "refused", str(error)))
+            if self._read_or_refuse(student) is None:
                 continue
             mark = self._mark(student)
-            if not self._force and mark.get("key") == self._keys[student]:
+            # A gradebook that was replaced or restored has forgotten what the mark stands for.
+            if student in self._recorded and mark.get("key") == self._keys[student]:
                 self._finish(Result(**{**mark["result"], "status": "unchanged"}))
                 continue
-            yield student, notebooks
+            yield student
 
-    def _read(self, student: str) -> dict[str, bytes]:
+    def _read_or_refuse(self, student: str) -> tuple[dict[str, bytes], dict[str, bytes]] | None:
+        try:
+            return self._read(student)
+        except SubmissionError as error:
+            self._finish(Result(student, "refused", str(error)))
+        except OSError as error:
+            reason = f"{error.filename} cannot be read: {error.strerror}"
+            self._finish(Result(student, "refused", reason))
+        return None
+
+    def _read(self, student: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
+        """Return a submission's notebooks and other files; note what decides its result."""
         folder = self._course.submitted(self._setup.assignment, student)
         if folder.is_symlink() or not folder.is_dir():
             raise SubmissionError(f"{folder} is no folder: ask the student to hand it in again")
@@ -321,10 +351,13 @@ class _Work:
                 raise SubmissionError(f"{path} is missing{beside}: ask the student for it")
             found[name] = read_regular(path, MAX_NOTEBOOK_BYTES)
             digest.update(hashlib.sha256(found[name]).digest())
-        for name, data in helper_files(folder, self._setup.sheets).items():
-            digest.update(name.encode() + b"\0" + hashlib.sha256(data).digest())
+        files = helper_files(folder, self._setup.sheets)
+        for name, data in files.items():
+            digest.update(os.fsencode(name) + b"\0" + hashlib.sha256(data).digest())
+        self._timestamps[student] = timestamp = read_timestamp(folder)
+        digest.update(str(timestamp).encode())
         self._keys[student] = digest.hexdigest()
-        return found
+        return found, files
 
     def _mark(self, student: str) -> dict[str, Any]:
         path = self._course.autograded(self._setup.assignment, student) / MARK
@@ -334,10 +367,14 @@ class _Work:
         except (OSError, ValueError):
             return {}
 
-    def tasks(self, pending: list[tuple[str, dict[str, bytes]]]) -> Iterator[tuple[Any, dict]]:
-        for student, notebooks in pending:
+    def tasks(self, pending: list[str]) -> Iterator[tuple[Any, dict]]:
+        for student in pending:
+            # Read again, so that one submission at a time is in memory.
+            read = self._read_or_refuse(student)
+            if read is None:
+                continue
             folder = self._course.submitted(self._setup.assignment, student)
-            files = helper_files(folder, self._setup.sheets)
+            notebooks, files = read
             for name, data in notebooks.items():
                 where = os.path.relpath(folder / f"{name}.ipynb", self._course.root)
                 task = {"notebook": name, "data": data, "where": where, "files": files}
@@ -358,9 +395,6 @@ class _Work:
         if len(graded) < len(self._setup.sheets):
             return None
         result = self._summarize(student, graded)
-        timestamp = self._course.directory.get_existing_timestamp(
-            str(self._course.submitted(self._setup.assignment, student))
-        )
         scores = [
             records.NotebookScores(
                 assignment=self._setup.assignment,
@@ -368,7 +402,7 @@ class _Work:
                 notebook=notebook,
                 scores={score["grade_id"]: score["score"] for score in part["scores"]},
                 unchanged=frozenset(part["unchanged"]),
-                timestamp=timestamp,
+                timestamp=self._timestamps[student],
             )
             for notebook, part in graded.items()
         ]
@@ -407,6 +441,8 @@ class _Work:
         submitted = self._course.submitted(self._setup.assignment, student)
         with _plain_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
+            for left in target.parent.glob(".grading-*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
             fresh = Path(tempfile.mkdtemp(prefix=".grading-", dir=target.parent))
             try:
                 for name, text in texts.items():

@@ -74,6 +74,11 @@ def check_assignment(gradebook: Gradebook, assignment: str, notebooks: list[str]
         )
 
 
+def recorded(gradebook: Gradebook, assignment: str) -> set[str]:
+    """Names of the students for whom the gradebook has a submission of `assignment`."""
+    return {found.student_id for found in gradebook.assignment_submissions(assignment)}
+
+
 def save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmissionPlugin) -> None:
     """Write a batch of results in one transaction: all of it or nothing."""
     with gradebook.db.no_autoflush:
