@@ -116,6 +116,11 @@ def who() -> dict[str, Any]:
     }
 
 
+def namespaces() -> dict[str, str]:
+    kinds = ("mnt", "pid", "net", "ipc", "uts", "user", "cgroup")
+    return {kind: os.readlink(f"/proc/self/ns/{kind}") for kind in kinds}
+
+
 def interfaces() -> list[str]:
     """Return the network interfaces that are up (from /proc, so without any socket)."""
     routes = Path("/proc/net/route").read_text().splitlines()[1:]
@@ -832,6 +837,7 @@ def test_one_is_nobody_in_particular(zygote: Zygote) -> None:
     assert me["uids"] == me["gids"] == [1000] * 3
     assert set(me["groups"]) <= {1000, 65534}
     assert me["host"] == "student"
+    assert zygote.outside(who)["host"] == os.uname().nodename != "student"
     assert me["cwd"] == "/home/student"
     assert me["umask"] == 0o022
     # Seen from inside the namespace, the map names the user outside: never root.
@@ -845,6 +851,13 @@ def test_the_pid_namespace_holds_only_oneself(zygote: Zygote) -> None:
     assert zygote.inside(processes) == ["1"]
     me = zygote.inside(who)
     assert (me["pid"], me["parent"], me["session"]) == (1, 0, 1)
+
+
+def test_every_namespace_is_its_own(zygote: Zygote) -> None:
+    shared = zygote.outside(namespaces)
+    assert all(zygote.outside(namespaces)[kind] == shared[kind] for kind in shared)
+    own = zygote.inside(namespaces)
+    assert [kind for kind in shared if own[kind] == shared[kind]] == []
 
 
 def test_there_are_no_capabilities_and_no_way_to_any(zygote: Zygote) -> None:
