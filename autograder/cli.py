@@ -32,6 +32,12 @@ app = typer.Typer(
 Assignment = Annotated[str, typer.Argument(metavar="PS", help="The assignment, as its folder.")]
 
 
+class _Stopped(CourseError):
+    """Ctrl-C, where there is more to say than that."""
+
+    exit_code = 130
+
+
 @app.callback()
 def _options(
     context: typer.Context,
@@ -140,11 +146,10 @@ def grade(
                 ),
             )
         except KeyboardInterrupt:
-            _complain(
+            raise _Stopped(
                 f"stopped: {counter.done} of {counter.total} are graded and saved; "
                 "the same command goes on from there"
-            )
-            raise typer.Exit(130) from None
+            ) from None
     if unsafe:
         _complain("graded without a sandbox: these scores can be forged")
     if as_json:

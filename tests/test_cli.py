@@ -160,6 +160,7 @@ def test_a_configuration_that_fails_is_one_line(run, course: Course) -> None:
         (CourseError("two\nlines"), 1, "two lines"),
         (UsageError("wrong"), 2, "wrong"),
         (KeyboardInterrupt(), 130, "stopped"),
+        (cli._Stopped("stopped: 3 of 5 are saved"), 130, "stopped: 3 of 5 are saved"),
         (
             ZeroDivisionError("oh\nno"),
             1,
