@@ -186,9 +186,9 @@ print(f"pairs of neighbors: {len(ids) - 1}, counted by `X[c, o] += 1`: {X_lossy.
 assert X_lossy.sum() == len(set(itertools.pairwise(ids))) < len(ids) - 1
 
 # %% [markdown]
-# Now the whole sample: 106 articles, the 2,000 most frequent words, four words to each side. (Their
-# titles begin with A: Anarchism, Autism, Alabama, Alkane. One-letter words, numbers and
-# punctuation are gone.)
+# Now the whole sample: 106 articles, the 2,000 most frequent words, four words to each side.
+# (One-letter words, numbers and punctuation are gone. Most of the titles begin with A, and it will
+# show: *alkanes*, *afroasiatic*.)
 
 # %%
 m = 4
@@ -288,8 +288,9 @@ assert share > 0.9
 assert weight[index["the"]] > 0.5
 
 # %% [markdown]
-# The cure is to damp the large counts before the decomposition: $M = \log(1 + X)$. The 1 keeps a
-# count of 0 at 0. (Section 6 finds a better reason for just this choice; lecture 04 finds others.)
+# One cure is to damp the large counts before the decomposition: $M = \log(1 + X)$. The 1 keeps a
+# count of 0 at 0. (Section 6 has a better reason for just this choice.) No word then holds more
+# than a few percent of the first direction.
 
 # %%
 M = np.log1p(X)
@@ -299,6 +300,7 @@ _, s_ours = top_singular(M, d=40)
 print("s by our iteration:", s_ours[:5].round(2))
 print("s by NumPy:        ", s[:5].round(2))
 assert np.allclose(s_ours[:5], s[:5])
+assert (A[:, 0] ** 2).max() < 0.06
 
 # %% [markdown]
 # How many directions do we need? The **scree plot** draws the singular values in order. Scree is
@@ -309,9 +311,12 @@ share = s**2 / (s**2).sum()
 figure, axes = plt.subplots()
 axes.semilogy(np.arange(1, 201), s[:200])
 for k in (1, 2, 100):
+    label = f"first {k}: {share[:k].sum():.0%} of the sum of squares"
     axes.plot(k, s[k - 1], "o", color=figures.palette["red"])
-    axes.annotate(f"first {k}: {share[:k].sum():.0%} of the square", (k, s[k - 1] * 1.15))
+    axes.annotate(label, (k, s[k - 1]), (8, 4), textcoords="offset points")
 axes.set(xlabel="direction, by size", ylabel="singular value of log(1 + X)")
+axes.set_yticks([20, 50, 100, 200, 500], ["20", "50", "100", "200", "500"])
+axes.minorticks_off()
 axes.set_title("Two directions stand out; the rest is a long, flat slope")
 figures.show(
     figure,
@@ -322,9 +327,9 @@ figures.show(
 
 # %% [markdown]
 # The figure says: two directions tower over the rest, and no clear end follows. What is the first?
-# It is **frequency**: a frequent word has large counts with everything. Its correlation with the
-# log of the word's frequency is near 0.9, so it says little about meaning, and we leave it out when
-# we compare words. The next 99 coordinates, $A_{w,k}\, s_k$ for $k = 2 \dots 100$, are our vectors.
+# It is **frequency**: a frequent word has large counts with everything. It correlates with the log
+# of the word's frequency at 0.9, so it says little about meaning. We leave it out when we compare
+# words: our vectors are the next 99 coordinates, $A_{w,k}\, s_k$ for $k = 2 \dots 100$.
 
 # %%
 log_frequency = np.log([frequency[word] for word in words])
@@ -335,8 +340,8 @@ assert 0.85 < correlation < 0.95
 # %% [markdown]
 # ### Neighbors
 #
-# Compare by cosine, so that only the direction of a vector counts. The first lines come from the
-# raw counts, the second from their logarithm; coordinates 2 to 100 in both.
+# Compare by cosine, so that only the direction of a vector counts. The first lines come from 100
+# directions of the raw counts; the second from the logarithm, frequency left out.
 
 
 # %%
@@ -351,44 +356,54 @@ def neighbors(word: str, vectors: np.ndarray) -> list[str]:
 
 vectors = A[:, 1:100] * s[1:100]
 for word in ["france", "water", "language", "computer", "two"]:
-    print(f"{word:>9}  raw {neighbors(word, A_raw[:, 1:100] * s_raw[1:100])}")
+    print(f"{word:>9}  raw {neighbors(word, A_raw[:, :100] * s_raw[:100])}")
     print(f"{'':>9}  log {neighbors(word, vectors)}")
 assert neighbors("two", vectors) == ["three", "four", "five", "six"]
 
 # %% [markdown]
-# ### A map of words
-#
-# Twenty words of four kinds, projected from 99 dimensions onto the two in which these twenty differ
-# most (an SVD once more, of their centered unit vectors).
+# Which of the two changes did it? Take twenty words of four kinds. The mean cosine of two words of
+# one kind should be high, that of two words of different kinds low.
 
 # %%
 kinds = {
-    "months": "january march june july december".split(),
+    "months": "january march june july october".split(),
     "numbers": "two three four five six".split(),
-    "countries": "france germany italy spain britain".split(),
+    "countries": "france china italy spain britain".split(),
     "chemistry": "oxygen acid metal ions water".split(),
 }
 chosen = [word for kind in kinds.values() for word in kind]
-cloud = unit(vectors)[[index[word] for word in chosen]]
-cosine = cloud @ cloud.T
+ids = [index[word] for word in chosen]
 same = np.kron(np.eye(4), np.ones((5, 5))) == 1
-within, between = cosine[same & ~np.eye(20, dtype=bool)].mean(), cosine[~same].mean()
-print(f"mean cosine within a kind {within:.2f}, between kinds {between:.2f}")
-assert within > 3 * between
+for name, left, size in (("raw", A_raw, s_raw), ("log", A, s)):
+    for first in (1, 2):
+        cloud = unit(left[:, first - 1 : 100] * size[first - 1 : 100])[ids]
+        cosine = cloud @ cloud.T
+        within, between = cosine[same & ~np.eye(20, dtype=bool)].mean(), cosine[~same].mean()
+        print(f"{name}, directions {first} to 100: within {within:.2f}, between {between:.2f}")
+        assert (within > 3 * between) == (first == 2)
+
+# %% [markdown]
+# Leaving out frequency did it: with it, all words look alike. By this measure the logarithm is not
+# needed. We keep it for what it does in section 6.
+#
+# ### A map of words
+#
+# The twenty words once more, projected from 99 dimensions onto the two in which they differ most
+# (an SVD again, of their centered unit vectors).
 
 # %%
 left, size, _ = np.linalg.svd(cloud - cloud.mean(axis=0), full_matrices=False)
 place = dict(zip(chosen, left[:, :2] * size[:2], strict=True))
-figure, axes = plt.subplots(figsize=(7, 5))
-for (kind, members), marker, color in zip(
-    kinds.items(), "osD^", figures.palette.values(), strict=False
-):
-    axes.plot(*np.transpose([place[word] for word in members]), marker, color=color, label=kind)
+to_the_left = "three four acid june march october italy britain oxygen ions".split()  # labels apart
+figure, axes = plt.subplots(figsize=(7, 5.5))
+for members, marker, color in zip(kinds.values(), "osD^", figures.palette.values(), strict=False):
+    axes.plot(*np.transpose([place[word] for word in members]), marker, color=color)
     for word in members:
-        axes.annotate(word, place[word], (5, 3), textcoords="offset points", fontsize=9)
+        side = (-7, "right") if word in to_the_left else (7, "left")
+        axes.annotate(word, place[word], (side[0], -3), ha=side[1], textcoords="offset points")
 axes.set(xlabel="first direction (cosine units)", ylabel="second direction (cosine units)")
+axes.margins(0.15)
 axes.set_title("Words of one kind lie together, from counts alone")
-axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, -0.28))
 figures.show(
     figure,
     f"""Map of twenty words in two dimensions. Months, numbers, countries and chemical words form
@@ -442,9 +457,10 @@ scores = np.array([1.0, 2.0, 4.0])
 beta = np.logspace(-2, 1, 100)
 curves = np.array([softmax_naive(b * scores) for b in beta])
 figure, axes = plt.subplots()
-for i, score in enumerate(scores):
-    axes.semilogx(beta, curves[:, i])
-    axes.annotate(f"score {score:.0f}", (beta[60], curves[60, i] + 0.02))
+axes.semilogx(beta, curves)
+for i, shift in enumerate([(-45, -18), (4, 4), (-52, 4)]):
+    label = f"score {scores[i]:.0f}"
+    axes.annotate(label, (beta[55], curves[55, i]), shift, textcoords="offset points")
 axes.set(xlabel="factor β on the scores", ylabel="softmax(β x)")
 axes.set_title("Softmax runs from uniform to maximum as scores grow")
 ends = [[f"{p:.2f}" for p in softmax_naive(b * scores)] for b in (0.01, 1, 10)]
@@ -521,12 +537,8 @@ assert np.allclose(log_softmax(x), scipy.special.log_softmax(x))
 # %%
 rows = np.array([[0.0, 1.0], [-1000.0, -1001.0]])
 with np.errstate(invalid="ignore"):
-    print(
-        "one maximum for all:",
-        softmax_naive(rows[1] - rows.max()),
-        "  per row:",
-        softmax(rows)[1].round(4),
-    )
+    print("second row, one maximum for all:", softmax_naive(rows[1] - rows.max()))
+print("second row, its own maximum:", softmax(rows)[1].round(4))
 assert np.allclose(softmax(rows), scipy.special.softmax(rows, axis=-1))
 
 # %% [markdown]
@@ -673,9 +685,7 @@ def J(text: list[int], V: np.ndarray, U: np.ndarray, m: int) -> float:
 
 zeros = np.zeros((4, 2))
 text = [0, 1, 2, 3]
-print(
-    "1/L =", round(1 / likelihood(text, zeros, zeros, 1)), f"  J = {J(text, zeros, zeros, 1):.3f}"
-)
+print(f"1/L = {1 / likelihood(text, zeros, zeros, 1):.0f}, J = {J(text, zeros, zeros, 1):.3f}")
 assert math.isclose(likelihood(text, zeros, zeros, 1), 1 / 4096)
 assert math.isclose(J(text, zeros, zeros, 1), 6 / 4 * math.log(4))
 
@@ -776,19 +786,26 @@ assert np.allclose(y_hat * 8, [2, 1, 1, 2, 1, 1])
 # %% [markdown]
 # So the SVD gives a two-vector model for free: with $V = A\sqrt{s}$ and $U = B\sqrt{s}$, cut to $d$
 # columns, $V U^\top$ is the best approximation of $M$ of rank $d$. How good are its predictions on
-# the whole sample? And with **one** vector per word? $U U^\top$ has no negative eigenvalue, but $M$
-# has: frequent words have large counts with everything *except* one another. The best that one
-# vector can do, in squares, is to keep the positive eigenvalues only.
+# the whole sample? And with **one** vector per word? $U U^\top$ has no negative eigenvalue, but half
+# of $M$'s are negative, one of them large. It corrects the first direction: frequent words meet one
+# another less, and the rest more, than the product of two frequencies would have it. The best that
+# one vector can do, in squares, is to keep the positive eigenvalues only.
 
 # %%
 eigenvalues, Q = np.linalg.eigh(M)
 order = np.argsort(-eigenvalues)
 eigenvalues, Q = eigenvalues[order], Q[:, order]
-print(
-    f"largest eigenvalues of M: {eigenvalues[:2].round(0)}, smallest: {eigenvalues[-2:].round(0)}"
-)
+print(f"largest eigenvalues: {eigenvalues[:2].round(0)}, smallest: {eigenvalues[-2:].round(0)}")
 print(f"negative ones: {np.mean(eigenvalues < 0):.0%}")
 assert np.allclose(np.sort(abs(eigenvalues))[::-1], s)  # |eigenvalues| are M's singular values
+
+# %%
+first_direction = s[0] * np.outer(A[:, 0], B[:, 0])
+top, rest = slice(20), slice(20, None)  # the 20 most frequent words, the others
+for name, block in (("20 with 20", (top, top)), ("20 with the rest", (top, rest))):
+    print(f"{name}: mean of M {M[block].mean():.1f}, foreseen {first_direction[block].mean():.1f}")
+assert M[top, top].mean() < first_direction[top, top].mean()
+assert M[top, rest].mean() > first_direction[top, rest].mean()
 
 # %%
 dimensions = [2, 5, 10, 20, 50, 100, 200, 500, 900]
@@ -807,20 +824,14 @@ assert all_counts < two[-1] < unigram < two[0] < uniform < min(one)
 # %%
 figure, axes = plt.subplots()
 axes.semilogx(dimensions, one, "s-")
-axes.annotate("one vector per word", (dimensions[3], one[3] + 0.3))
+axes.annotate("one vector per word", (2, 12.2))
 axes.semilogx(dimensions, two, "o--")
-axes.annotate("two vectors per word", (dimensions[3], two[3] + 0.2))
+axes.annotate("two vectors per word", (2, 6.7))
 levels = {"uniform": (uniform, 3), "word frequency": (unigram, 3), "all counts": (all_counts, -12)}
 for label, (value, above) in levels.items():
     axes.axhline(value, color="#777777", linewidth=1)
-    axes.annotate(
-        f"{label} {value:.2f}",
-        (950, value),
-        (0, above),
-        textcoords="offset points",
-        ha="right",
-        fontsize=9,
-    )
+    text_place = {"xytext": (0, above), "textcoords": "offset points", "ha": "right"}
+    axes.annotate(f"{label} {value:.2f}", (950, value), **text_place)
 axes.set(xlabel="dimensions d", ylabel="loss per pair (nats)", ylim=(5, 14))
 axes.set_title("Factors of the counts predict, if a word has two vectors")
 figures.show(
@@ -834,9 +845,9 @@ figures.show(
 # %% [markdown]
 # The figure says: vectors that only tried to rebuild counts do predict the text, with 900
 # dimensions better than word frequency does. One vector per word is worse than a uniform guess, and
-# more dimensions make it *worse*: they add to every word's score with itself. (All this is the text
-# that the counts came from. Whether a model predicts text it has not seen is another question,
-# which lecture 05 takes up.)
+# more dimensions make it *worse*: each adds a square to every word's score with itself. (All this
+# is the text that the counts came from. Whether a model predicts text it has not seen is another
+# question, which lecture 05 takes up.)
 #
 # That comparison is hard on one vector, since squared error is not its goal. So **train both for
 # $J$ itself**, on the 200 most frequent words, from the same small random start (`torch` gives the
@@ -850,7 +861,7 @@ def train(X: np.ndarray, d: int, vectors_per_word: int) -> tuple[float, np.ndarr
 
     def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
         leaf = torch.tensor(theta, requires_grad=True)
-        V, U = leaf.view(vectors_per_word, len(X), d)[[0, -1]]
+        V, U = leaf.view(vectors_per_word, len(X), d)[[0, -1]]  # one table or two
         value = -(counts * torch.log_softmax(V @ U.T, dim=-1)).sum() / counts.sum()
         value.backward()
         return value.item(), leaf.grad.numpy()
@@ -866,13 +877,14 @@ def train(X: np.ndarray, d: int, vectors_per_word: int) -> tuple[float, np.ndarr
 # %%
 X_200 = X[:200, :200]
 itself = np.trace(X_200) / X_200.sum()
-print(f"in the text, {itself:.1%} of neighbors are the word itself\n")
+print(f"in the text, {itself:.1%} of neighbors are the word itself")
 results = {}
 for count, d in ((1, 10), (1, 20), (2, 10)):
     value, P = train(X_200, d, count)
     predicted = (X_200.sum(axis=1) * np.diag(P)).sum() / X_200.sum()
     results[count, d] = value, predicted / itself
-    print(f"{count} vector(s), d={d}: loss {value:.2f}, itself {predicted / itself:.1f}x")
+    times = predicted / itself
+    print(f"{count} vector(s), d={d}: loss {value:.2f}, itself {times:.1f} times as often as it is")
 assert results[2, 10][0] < results[1, 20][0] < results[1, 10][0]
 assert results[1, 20][1] > 1.7
 assert results[2, 10][1] < 1.2
@@ -893,7 +905,8 @@ assert results[2, 10][1] < 1.2
 # | Counting by shifts equals the definition and $D^\top D$ | section 2, toy and a whole article |
 # | Our SVD equals NumPy's, up to signs | section 3, by hand, $2\times2$, and the sample |
 # | Its cut is the nearest matrix of its rank | section 3, 100,000 directions |
-# | Raw counts are mostly "the"; the logarithm cures it | section 3, weights and neighbors |
+# | Raw counts are mostly "the"; the logarithm spreads them | section 3, weights |
+# | Words look alike until frequency is left out | section 3, cosines within and between kinds |
 # | Our softmax equals SciPy's where the naive one is nan | section 4, scores of ±10,000 |
 # | Softmax sharpens large scores and flattens small ones | section 4, 1, 2, 4 and a tenth of it |
 # | $P(o\mid c)$ sums to 1 and equals the formula term by term | section 5 |
@@ -909,10 +922,10 @@ assert results[2, 10][1] < 1.2
 #
 # ## Exercises
 #
-# In assignment **ps1_word2vec**: *stable softmax* (section 4: for a vector and for a matrix),
-# *sigmoid* (the softmax of two scores, $x$ and 0), *naive-softmax loss and gradients* (sections 5
-# and 6), *negative-sampling loss and gradients* (lecture 03), *windows for skip-gram and CBOW*
-# (`pairs` in section 6), *SGD step* (lecture 02), *neighbors* (section 3).
+# In assignment **ps1_word2vec**: question 1, softmax (section 4: of a vector and of each row of a
+# matrix); 2, sigmoid (the softmax of two scores, $x$ and 0); 3, the naive-softmax loss and its
+# gradients (section 5, and lecture 02); 5, windows over a text (`pairs` in section 6); 8, nearest
+# neighbors (section 3). Its questions 4, 6 and 7 belong to lectures 02 and 03.
 #
 # ## Sources
 #
