@@ -14,6 +14,9 @@ from typing import Any, NoReturn
 
 from autograder.wire import Channel, Closed, Late, Reference, WireError, decode, encode
 
+MAX_SHOWN = 2 * 2**20
+"""Characters that student code may show during the calls of one cell, pictures included."""
+
 MAX_CALLBACKS = 100_000
 """Calls of a lent function during one call of the student's."""
 
@@ -71,6 +74,22 @@ class Record:
     """What student code printed meanwhile: for the TA alone."""
     timed_out: bool = False
     gone: bool = False
+    _room: int = MAX_SHOWN
+
+    def show(self, outputs: list[dict]) -> None:
+        """Keep what student code showed during a call, until the cell has shown enough."""
+        for item in outputs:
+            size = len(str(item))
+            if size > self._room:
+                continue
+            self._room -= size
+            last = self.outputs[-1] if self.outputs else {}
+            if item["output_type"] == "stream" == last.get("output_type") and (
+                item["name"] == last["name"]
+            ):
+                last["text"] += item["text"]
+            else:
+                self.outputs.append(item)
 
 
 class Wall:
@@ -245,14 +264,12 @@ class Wall:
 
     def _value(self, reply: list) -> Any:
         if reply[0] == "value":
-            self.record.outputs += _checked_outputs(reply[3])
+            self.record.show(_checked_outputs(reply[3]))
             return reply[1]
         if reply[0] == "failed":
             name, message, trace = (_clean(part) for part in reply[1:4])
-            self.record.outputs += _checked_outputs(reply[4])
-            self.record.outputs.append(
-                {"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}
-            )
+            self.record.show(_checked_outputs(reply[4]))
+            self.record.show([{"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}])
             if name in _ORDINARY:
                 raise _ORDINARY[name](message)
             raise StudentError(f"{name}: {message}")

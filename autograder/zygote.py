@@ -17,6 +17,7 @@ import ctypes
 import importlib
 import os
 import resource
+import secrets
 import shutil
 import signal
 import socket
@@ -92,10 +93,12 @@ def serve_students(shell: Shell, control: Channel, stream: socket.socket) -> Non
     """Start, interrupt and end student processes as the grader asks, one at a time."""
     child: Child | None = None
     while True:
-        verb, *rest = decode(control.receive())
+        ticket, verb, *rest = decode(control.receive())
         try:
             reply: list = ["done", None]
             if verb == "open":
+                if child is not None:  # whoever asked for it was killed before ending it
+                    kill(child)
                 room, limits, unsafe = rest
                 _, fds, _, _ = socket.recv_fds(stream, 1, 1)
                 if child is not None:  # its grader ended before it could close it
@@ -120,7 +123,7 @@ def serve_students(shell: Shell, control: Channel, stream: socket.socket) -> Non
                 reply = ["done", _used(usage)]
         except (SandboxError, OSError) as error:
             reply = ["refused", str(error)]
-        control.send(encode(reply))
+        control.send(encode([ticket, *reply]))
 
 
 def _used(usage: Usage | None) -> dict[str, float]:
@@ -165,12 +168,13 @@ class RemoteStudent:
         self._request = ["open", room, setup["limits"], setup["unsafe"]]
         self._files = files
         self._wall: Channel | None = None
+        self._ticket = ""
 
     def open(self) -> Wall:
         """Start a fresh process; return the wall to it."""
         ours, theirs = socket.socketpair()
         with theirs:
-            self._control.send(encode(self._request))
+            self._send(self._request)
             socket.send_fds(self._stream, [b"."], [theirs.fileno()])
             self._reply()
         self._wall = Channel(ours)
@@ -187,15 +191,23 @@ class RemoteStudent:
             return {}
         self._wall.close()
         self._wall = None
-        self._control.send(encode(["close"]))
+        self._send(["close"])
         return self._reply() or {}
 
     def _interrupt(self) -> None:
-        self._control.send(encode(["interrupt"]))
+        self._send(["interrupt"])
         self._reply()
 
+    def _send(self, request: list) -> None:
+        self._ticket = secrets.token_hex(8)
+        self._control.send(encode([self._ticket, *request]))
+
     def _reply(self) -> Any:
-        kind, value = decode(self._control.receive(time.monotonic() + 60))
+        deadline = time.monotonic() + 60
+        while True:
+            ticket, kind, value = decode(self._control.receive(deadline))
+            if ticket == self._ticket:  # others were for a grader that was killed while it waited
+                break
         if kind == "refused":
             raise SandboxError(value)
         return value
@@ -216,6 +228,7 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
     rules = grader.Rules(**setup["rules"])
     if setup["folder"]:
         os.chdir(setup["folder"])
+        sys.path.insert(0, setup["folder"])  # modules that the assignment brings along
 
     def one(task: dict[str, Any]) -> dict[str, Any]:
         process = RemoteStudent(zygote, setup, task["files"])
