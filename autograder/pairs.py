@@ -378,8 +378,8 @@ def _winner(py: _Side, ipynb: _Side, contents: tuple[list[Cell], list[Cell]]) ->
     if changed == [False, True]:
         return ipynb, "it changed since the last commit"
     newer = py if py.path.stat().st_mtime_ns >= ipynb.path.stat().st_mtime_ns else ipynb
-    state = "both changed since the last commit" if all(changed) else "neither changed"
-    return newer, f"{state} and it is newer"
+    state = "both have changes that git has not" if all(changed) else "neither changed"
+    return newer, f"{state}, and it is newer"
 
 
 def _changed_since_head(side: _Side, cells: list[Cell], header: NotebookNode) -> bool:

@@ -166,7 +166,7 @@ def test_if_both_changed_the_newer_wins_and_the_other_is_kept(pair, course, newe
     make_newer(path, than=other)
     result = only(pairs.sync(course))
     assert result.written == other
-    assert "both changed since the last commit and it is newer" in result.line
+    assert "both have changes that git has not, and it is newer" in result.line
     assert "2 * x" in other.read_text()
     kept = course.root / "build" / "replaced" / "source" / "double" / other.name
     assert kept.read_text() == lost
