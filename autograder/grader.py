@@ -30,7 +30,7 @@ from autograder.sheet import (
 )
 from autograder.shell import Ran, Shell, reseed
 from autograder.variants import Variant
-from autograder.wall import StudentGone, StudentTimeout, Wall
+from autograder.wall import Record, StudentGone, StudentTimeout, Wall
 
 MAX_RESTARTS = 3
 
@@ -260,7 +260,7 @@ class _Session:
             score=_points(cell, ran),
             status="",
         )
-        _explain(score, ran, timed_out=record.timed_out, gone=record.gone)
+        _explain(score, ran, record)
         shown = [*record.outputs, *ran.outputs]
         if score.status == "failed" and record.calls:
             # A copy: to look for a hint the test runs again, and its calls are no evidence.
@@ -365,28 +365,43 @@ def _points(cell: Cell, ran: Ran) -> float:
     return cell.points
 
 
-def _explain(score: Score, ran: Ran, *, timed_out: bool, gone: bool) -> None:
+# What NumPy 2 says to code written for NumPy 1, and the mend: to students, a puzzle otherwise.
+_NUMPY_2 = {
+    "module 'numpy' has no attribute": "NumPy 2 has no such name: `np.float` is `float`, "
+    "`np.int` is `int`, `np.product` is `np.prod`",
+    "only 0-dimensional arrays can be converted": "NumPy 2 makes a number of an array only if it "
+    "has no axes: use `.item()`",
+    "inhomogeneous shape": "NumPy 2 makes no array of rows of different lengths: use a list",
+}
+
+
+def _explain(score: Score, ran: Ran, record: Record) -> None:
     """Say what happened in words that show no test and no value."""
-    if gone:
+    if record.gone:
         score.score, score.status = 0.0, "stopped"
         score.message = "your code ended its process (out of memory, or an exit)"
-    elif timed_out:
+    elif record.timed_out:
         score.score, score.status = 0.0, "timed out"
         score.message = "your code did not finish in the time that a cell has"
     elif ran.error is None:
         score.status = "passed" if score.score == score.points else "partial"
     elif isinstance(ran.error, NotImplementedError):
         score.status, score.message = "not attempted", "the stub still stands here"
-    elif isinstance(ran.error, NameError):
-        score.status = "failed"
-        score.message = "a name that this question asks for is not defined"
     elif isinstance(ran.error, AssertionError):
         score.status, score.message = "failed", "a check did not hold"
     else:
-        score.status = "failed"
-        score.message = (
-            f"your code raised {type(ran.error).__name__}, or gave a value of another kind"
-        )
+        score.status, score.message = "failed", _blame(ran.error, record)
+
+
+def _blame(error: BaseException, record: Record) -> str:
+    for words, mend in _NUMPY_2.items():
+        if words in str(error):
+            return mend
+    if record.raised:
+        return f"your code raised {record.raised[:80]}"
+    if isinstance(error, NameError):
+        return "a name that this question asks for is not defined"
+    return "your code gave a value of a kind that the check cannot use"
 
 
 def _error(name: str, message: str) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Record:
     calls: list[Call] = field(default_factory=list)
     outputs: list[dict] = field(default_factory=list)
     """What student code printed meanwhile: for the TA alone."""
+    raised: str = ""
+    """Name of the last exception that student code raised."""
     timed_out: bool = False
     gone: bool = False
     _room: int = MAX_SHOWN
@@ -270,6 +272,7 @@ class Wall:
             name, message, trace = (_clean(part) for part in reply[1:4])
             self.record.show(_checked_outputs(reply[4]))
             self.record.show([{"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}])
+            self.record.raised = name
             if name in _ORDINARY:
                 raise _ORDINARY[name](message)
             raise StudentError(f"{name}: {message}")
