@@ -295,22 +295,36 @@ def _first_difference(py: list[Cell], ipynb: list[Cell]) -> str | None:
         if left[0] != right[0]:
             return f"cell {number} is {left[0]} in the .py, {right[0]} in the notebook"
         if left[1] != right[1]:
-            ours, theirs = left[1].splitlines(), right[1].splitlines()
-            line = next(
-                (i for i, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b),
-                min(len(ours), len(theirs)),
-            )
-            a, b = (
-                repr(_shorten(x[line], 40)) if line < len(x) else "nothing" for x in (ours, theirs)
-            )
-            return f"cell {number}, line {line + 1}: {a} in the .py, {b} in the notebook"
+            line, a, b = _first_line(left[1].splitlines(), right[1].splitlines())
+            return f"cell {number}, line {line}: {a} in the .py, {b} in the notebook"
         if left[2] != right[2]:
-            a, b = (_shorten(x[2], 60) for x in (left, right))
+            a, b = _around_difference(left[2], right[2])
             return f"cell {number}, metadata: {a} in the .py, {b} in the notebook"
     if len(py) != len(ipynb):
         where = "the .py" if len(py) > len(ipynb) else "the notebook"
         return f"cell {min(len(py), len(ipynb)) + 1} is only in {where}"
     return None
+
+
+def _first_line(ours: list[str], theirs: list[str]) -> tuple[int, str, str]:
+    """Return the number of the first line that differs, from 1, and both sides of it in quotes."""
+    for number, (a, b) in enumerate(zip(ours, theirs, strict=False), 1):
+        if a != b:
+            left, right = _around_difference(a, b)
+            return number, repr(left), repr(right)
+    common = min(len(ours), len(theirs))
+    left, right = (
+        repr(_shorten(x[common], 40)) if common < len(x) else "nothing" for x in (ours, theirs)
+    )
+    return common + 1, left, right
+
+
+def _around_difference(a: str, b: str) -> tuple[str, str]:
+    """Cut both strings to what surrounds the first character in which they differ."""
+    parts = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    start = max(0, next(parts, min(len(a), len(b))) - 15)
+    lead = "…" if start else ""
+    return lead + _shorten(a[start:], 40), lead + _shorten(b[start:], 40)
 
 
 def _sync(pair: Pair) -> Result:

@@ -118,6 +118,16 @@ def test_check_names_the_first_differing_cell_and_changes_nothing(
     assert snapshot(course.root) == before
 
 
+def test_check_shows_the_place_where_two_long_lines_part(pair: pairs.Pair, course) -> None:
+    edit(pair.py, "answer = float", "answer = " + "0 + " * 20 + "1.0 + float")
+    edit(pair.ipynb, "answer = float", "answer = " + "0 + " * 20 + "1.5 + float")
+    line = only(pairs.check(course)).line
+    assert line.endswith(
+        "cell 3, line 4: '… 0 + 0 + 0 + 1.0 + float(x) + float(x)' in the .py, "
+        "'… 0 + 0 + 0 + 1.5 + float(x) + float(x)' in the notebook"
+    )
+
+
 def test_check_reports_a_missing_file_without_making_it(course: Course) -> None:
     result = only(pairs.check(course))
     assert (result.ok, result.line) == (
