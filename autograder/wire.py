@@ -25,7 +25,17 @@ MAX_FRAME_BYTES = 64 * 2**20
 """Longest frame, in bytes, that either side sends or accepts."""
 
 MAX_DEPTH = 64
-"""Deepest nesting of containers that is decoded."""
+"""Deepest nesting of extension types (tuples, sets, arrays in them) that is decoded.
+
+Lists and dicts may be nested as deep as msgpack packs and unpacks them, about 500.
+"""
+
+MAX_OBJECTS = 1_000_000
+"""Most containers, arrays and the like in one frame.
+
+An empty list is one byte in a frame and seventy in memory, and an array takes microseconds to make:
+without this, a frame within the limit could cost gigabytes and minutes.
+"""
 
 _MAX_INTEGER_BYTES = 4096
 _MAX_DIMENSIONS = 32
@@ -202,7 +212,14 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
     """
     if len(frame) > MAX_FRAME_BYTES:
         raise WireError(f"a frame of {len(frame)} bytes is longer than {_limit()}")
-    depth = 0
+    depth = objects = 0
+
+    def count(container: Any) -> Any:
+        nonlocal objects
+        objects += 1
+        if objects > MAX_OBJECTS:
+            raise WireError(f"more than {MAX_OBJECTS:,} lists, arrays and the like")
+        return container
 
     def unpack(data: bytes) -> Any:
         nonlocal depth
@@ -213,6 +230,8 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
             return msgpack.unpackb(
                 data,
                 ext_hook=extension,
+                list_hook=count,
+                object_hook=count,
                 strict_map_key=False,
                 unicode_errors="surrogatepass",
                 timestamp=1,
@@ -227,6 +246,7 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
         return value
 
     def extension(code: int, data: bytes) -> Any:
+        count(None)
         if code == _TUPLE:
             return tuple(items(data))
         if code in (_SET, _FROZENSET):
@@ -294,12 +314,18 @@ def _check_shape(shape: Any, itemsize: int, size: int | None) -> tuple[int, ...]
     return tuple(shape)
 
 
+def _check_booleans(body: memoryview) -> None:
+    # Another byte would be a boolean that is neither true nor false, to numpy and to C.
+    if np.frombuffer(body, np.uint8).max(initial=0) > 1:
+        raise WireError("not booleans")
+
+
 def _unpack_array(data: bytes, items: Callable, *, scalar: bool) -> Any:
     (text, shape), body = _head(data, items, 2)
     dtype = _dtype(text)
     shape = _check_shape(shape, dtype.itemsize, len(body))
-    if dtype.kind == "b" and any(byte > 1 for byte in bytes(body)):
-        raise WireError("not booleans")
+    if dtype.kind == "b":
+        _check_booleans(body)
     array = np.frombuffer(body, dtype).reshape(shape).copy()
     return array[()] if scalar and not shape else array
 
@@ -316,8 +342,8 @@ def _unpack_tensor(data: bytes, items: Callable) -> torch.Tensor:
         tensor = torch.empty(shape, dtype=dtype, device="meta")
     elif device == "cpu":
         shape = _check_shape(shape, dtype.itemsize, len(body))
-        if dtype is torch.bool and any(byte > 1 for byte in bytes(body)):
-            raise WireError("not booleans")
+        if dtype is torch.bool:
+            _check_booleans(body)
         tensor = (
             torch.frombuffer(bytearray(body), dtype=dtype).reshape(shape)
             if len(body)
