@@ -48,7 +48,9 @@ def everything() -> list[str]:
     skipped = ("/proc", sys.prefix, sys.base_prefix, "/usr/lib", "/usr/share")
     found = []
     for folder, folders, files in os.walk("/"):
-        folders[:] = [f for f in folders if os.path.join(folder, f) not in skipped]
+        folders[:] = [
+            f for f in folders if os.path.join(folder, f) not in skipped and f != "site-packages"
+        ]
         found += [os.path.join(folder, name) for name in files]
     return found
 
@@ -809,7 +811,9 @@ def test_only_home_and_tmp_can_be_written_to(zygote: Zygote, canary: Path) -> No
     assert zygote.outside(write, str(canary)) == "written"
     given = [str(canary.parent)]
     assert zygote.inside(write, str(canary), readonly=given)["errno"] == errno.EROFS
-    assert zygote.inside(written_anywhere, readonly=given) == ["/home/student", "/tmp"]
+    places = zygote.inside(written_anywhere, readonly=given)
+    assert {"/home/student", "/tmp"} <= set(places)
+    assert [p for p in places if not f"{p}/".startswith(("/home/student/", "/tmp/"))] == []
 
 
 def test_the_environment_is_small_and_clean(zygote: Zygote) -> None:
@@ -1064,8 +1068,10 @@ def test_clone3_does_not_exist_so_that_glibc_falls_back(zygote: Zygote) -> None:
 
 
 def test_two_submissions_share_nothing(zygote: Zygote) -> None:
+    untouched = zygote.inside(find_traces)
+    assert untouched["home"] == []
     assert zygote.inside(leave_traces, files={"first.txt": "x"}) == "left"
-    assert zygote.inside(find_traces) == {"home": [], "tmp": [], "module": None}
+    assert zygote.inside(find_traces) == untouched
 
 
 def test_two_rooms_at_once_do_not_see_each_other(zygote: Zygote) -> None:
