@@ -73,7 +73,7 @@ class Record:
     outputs: list[dict] = field(default_factory=list)
     """What student code printed meanwhile: for the TA alone."""
     raised: str = ""
-    """Name of the last exception that student code raised."""
+    """What student code raised last, in words that hold nothing of a test's input."""
     timed_out: bool = False
     gone: bool = False
     _room: int = MAX_SHOWN
@@ -272,7 +272,9 @@ class Wall:
             name, message, trace = (_clean(part) for part in reply[1:4])
             self.record.show(_checked_outputs(reply[4]))
             self.record.show([{"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}])
-            self.record.raised = name
+            # Told to the student: only a name of Python's, their own could spell a test's input.
+            known = isinstance(getattr(builtins, name, None), type)
+            self.record.raised = name if known else "an exception of its own"
             if name in _ORDINARY:
                 raise _ORDINARY[name](message)
             raise StudentError(f"{name}: {message}")
