@@ -113,13 +113,27 @@ def _generate(course: Course, assignment: str, folder: Path, *, record: bool) ->
     try:
         GenerateAssignment(coursedir=directory, config=config, log=log).start()
     except NbGraderException as error:
-        raise CourseError(f"{assignment}: {heard.reason or error}") from None
+        raise CourseError(_explained(course, assignment, heard.reason or str(error))) from None
     release = Path(directory.format_path(directory.release_directory, ".", assignment))
     source = course.source(assignment)
     _refuse_undeclared(course, assignment, release)
     for path in sorted(release.glob("*.ipynb")):
         _finish(path, source / path.name)
     return release
+
+
+def _explained(course: Course, assignment: str, reason: str) -> str:
+    """Say what nbgrader's `reason` means and, where the machine is at fault, the mend."""
+    if "No space left" in reason or "disk is full" in reason:
+        return f"{assignment}: the disk is full: free some space and run this again"
+    database = re.search(r"(?:Operational|Database)Error\) (.*)", reason)
+    if database is None:
+        return f"{assignment}: {reason}"
+    mend = "back it up and run `nbgrader db upgrade`"
+    if "locked" in database[1]:
+        mend = "stop what uses it (the formgrader, another `course`) and run this again"
+    url = re.sub(r"://([^:/@]*):[^@]*@", r"://\1:…@", course.db_url)
+    return f"{assignment}: the gradebook {url} cannot be used: {database[1]}: {mend}"
 
 
 class _Listener(logging.Handler):

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import shutil
+import sqlite3
 import tarfile
 import zipfile
 from pathlib import Path
@@ -14,11 +15,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import nbgrader_cell, save, tiny_notebook
+from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import ClearOutput
 
+from autograder import build as building
 from autograder import leaks, pairs
 from autograder.build import Built, build
 from autograder.course import Course
@@ -423,12 +426,37 @@ def test_what_nbgrader_refuses_is_said_in_one_line(course: Course, edit, reason:
     assert refused(course).startswith(reason)
 
 
-def test_a_gradebook_that_cannot_be_used_is_said_in_one_line(course: Course) -> None:
-    make(course)
+def test_a_gradebook_that_is_none_is_said_in_one_line(course: Course) -> None:
     (course.root / "gradebook.db").write_bytes(b"this is no database at all, whatever it says")
-    with pytest.raises(CourseError, match="file is not a database") as caught:
-        build(course, "double")
-    assert "\n" not in str(caught.value)
+    line = refused(course)
+    assert line == (
+        f"double: the gradebook {course.db_url} cannot be used: file is not a database: "
+        "back it up and run `nbgrader db upgrade`"
+    )
+
+
+def test_a_locked_gradebook_is_said_with_the_mend_and_nothing_is_lost(course: Course) -> None:
+    with sqlite3.connect(course.root / "gradebook.db") as holder:
+        holder.execute("begin exclusive")
+        assert "cannot be used: database is locked: stop what uses it" in refused(course)
+    assert make(course).changed
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "OSError: [Errno 28] No space left on device",
+        "OperationalError: (sqlite3.OperationalError) database or disk is full",
+    ],
+)
+def test_a_full_disk_is_said_with_the_mend(course: Course, monkeypatch, reason: str) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(FilesWriter, "write", full)
+    expected = "double: the disk is full: free some space and run this again"
+    assert refused(course) == expected
+    assert building._explained(course, "double", reason) == expected
 
 
 def test_a_misconception_that_is_not_python_is_said_with_its_line(course: Course) -> None:
@@ -452,5 +480,7 @@ def test_the_committed_release_is_what_a_build_makes_now(assignment: str, tmp_pa
         fresh.source(assignment),
         ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
     )
-    built = build(fresh, assignment)
-    assert files(REPOSITORY.release(assignment)) == files(built.folder)
+    made = files(build(fresh, assignment).folder)
+    committed = files(REPOSITORY.release(assignment))
+    stale = sorted(n for n in made.keys() | committed.keys() if made.get(n) != committed.get(n))
+    assert stale == [], f"run `course build {assignment}` and commit the result"
