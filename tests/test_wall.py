@@ -1,0 +1,758 @@
+"""What a test can do with the student's functions and objects, and what it cannot.
+
+Most of these run against a real student process in its sandbox; those about forged answers play the
+student's side of the socket themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import autograder
+from autograder import wall as walls
+from autograder.testing import call_and_arguments
+from autograder.wall import (
+    Handle,
+    NoValue,
+    StudentError,
+    StudentGone,
+    StudentTimeout,
+    Wall,
+)
+from autograder.wire import Channel, Closed, Reference, decode, encode
+from autograder.zygote import RemoteStudent
+
+SETUP = {
+    "readonly": [str(Path(autograder.__file__).parent)],
+    "files": {},
+    "limits": {
+        "cpu_seconds": 60,
+        "memory_bytes": 2**30,
+        "processes": 32,
+        "home_bytes": 16 * 2**20,
+    },
+    "unsafe": False,
+}
+
+
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[socket.socket]:
+    """The warm interpreter that student processes are forked from."""
+    ours, theirs = socket.socketpair()
+    with tempfile.TemporaryDirectory() as home, theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-m", "autograder.zygote", "student", "", str(theirs.fileno())],
+            env={"HOME": home, "MPLCONFIGDIR": home, "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"},
+            pass_fds=[theirs.fileno()],
+            cwd="/",
+        )
+        theirs.close()
+        yield ours
+        ours.close()
+        process.wait(20)
+
+
+class Theirs:
+    """A student's process: run cells in it, and look at its names as a test does."""
+
+    def __init__(self, wall: Wall):
+        self.wall = wall
+        self.wall.grace = 1.0
+
+    def run(self, source: str, seconds: float = 20) -> list[dict]:
+        self.wall.begin(seconds)
+        return self.wall.run(source, 1)
+
+    def get(self, name: str, source: str = "", seconds: float = 20) -> Any:
+        """Return the name that `source` bound, within a cell of so many seconds."""
+        if source:
+            self.run(source)
+        self.wall.begin(seconds)
+        return self.wall.names([name])[name]
+
+
+@pytest.fixture
+def theirs(zygote) -> Iterator[Theirs]:
+    process = RemoteStudent(zygote, SETUP, {})
+    yield Theirs(process.open())
+    process.close()
+
+
+# Calls.
+
+
+def test_a_function_is_called_by_position_and_by_keyword_and_with_its_defaults(theirs) -> None:
+    f = theirs.get("f", "def f(a, b=2, *rest, c=3, **more): return [a, b, rest, c, more]")
+    assert f(1) == [1, 2, (), 3, {}]
+    assert f(1, 5, 6, c=7, d=8) == [1, 5, (6,), 7, {"d": 8}]
+    assert f(b=1, a=0) == [0, 1, (), 3, {}]
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        f()
+
+
+def test_values_come_back_as_plain_objects(theirs) -> None:
+    theirs.run(
+        "import numpy as np, torch, collections\n"
+        "class Always(float):\n"
+        "    def __eq__(self, other): return True\n"
+        "    def __sub__(self, other): return 0.0\n"
+        "    __hash__ = float.__hash__\n"
+        "class Close(np.ndarray):\n"
+        "    def __array_function__(self, *a): return True\n"
+        "    def __array_ufunc__(self, *a, **k): return True\n"
+        "class Sure(torch.Tensor):\n"
+        "    @classmethod\n"
+        "    def __torch_function__(cls, f, types, args=(), kwargs=None): return True\n"
+        "class Text(str):\n"
+        "    def __eq__(self, other): return True\n"
+        "    __hash__ = str.__hash__\n"
+        "def lies(): return [Always(1), np.zeros(2).view(Close), Text('x')]\n"
+        "def sure(): return torch.zeros(2).as_subclass(Sure)\n"
+    )
+    number, array, text = theirs.get("lies")()
+    assert type(number) is float
+    assert number != 5
+    assert type(array) is np.ndarray
+    assert not np.allclose(array, 1)
+    assert type(text) is str
+    assert text != "y"
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        "def __eq__(self, other): return True",
+        "def __array__(self, *a, **k): import numpy; return numpy.full(2, 4.0)",
+        "def __float__(self): return 4.0",
+        "def __bool__(self): return True",
+        "def __lt__(self, other): return True\n    __gt__ = __le__ = __ge__ = __lt__",
+        "def __sub__(self, other): return 0.0\n    __rsub__ = __sub__",
+        "def __abs__(self): return 0.0",
+        "def __ne__(self, other): return False",
+        "def __contains__(self, x): return True",
+        "__array_interface__ = {'shape': (2,), 'typestr': '<f8', 'data': b'0' * 16}",
+        "__array_priority__ = 1e9",
+        "def __torch_function__(self, *a, **k): return True",
+    ],
+)
+def test_an_object_that_lies_about_itself_gains_nothing(theirs, lie: str) -> None:
+    value = theirs.get("f", f"class Lie:\n    {lie}\ndef f(): return Lie()")()
+    comparisons: list[Callable[[], object]] = [
+        lambda: value == 4.0,
+        lambda: value == 4.0,
+        lambda: value != 4.0,
+        lambda: not value,
+        lambda: bool(value),
+        lambda: value < 5,
+        lambda: value >= 5,
+        lambda: abs(value - 4.0) < 1e-9,
+        lambda: abs(4.0 - value) < 1e-9,
+        lambda: abs(value) < 1e-9,
+        lambda: float(value),
+        lambda: int(value),
+        lambda: round(value),
+        lambda: [value] == [4.0],
+        lambda: (value,) != (4.0,),
+        lambda: {"x": value} == {"x": 4.0},
+        lambda: value in [4.0],
+        lambda: 4.0 in value,
+        lambda: np.allclose(value, np.full(2, 4.0)),
+        lambda: np.array_equal(value, np.full(2, 4.0)) or 1 / 0,
+        lambda: np.testing.assert_allclose(value, 4.0),
+        lambda: np.testing.assert_array_equal(np.full(2, 4.0), value),
+        lambda: np.full(2, 4.0) == value,
+        lambda: np.full(2, 4.0) - value,
+        lambda: np.float64(4) == value,
+        lambda: np.asarray(value, dtype=float),
+        lambda: torch.as_tensor(value),
+        lambda: torch.allclose(value, torch.full((2,), 4.0)),
+        lambda: torch.full((2,), 4.0) == value,
+        lambda: torch.equal(torch.full((2,), 4.0), value),
+        lambda: torch.full((2,), 4.0) - value,
+        lambda: math.isclose(value, 4.0),
+        lambda: sorted([value, 4.0]),
+        lambda: max(value, 4.0),
+        lambda: sum([value, 4.0]),
+        lambda: f"{value:.3f}",
+    ]
+    for compare in comparisons:
+        with pytest.raises((TypeError, ValueError, ZeroDivisionError, AttributeError)):
+            compare()
+    assert not isinstance(value, float)
+
+
+def test_an_object_that_lies_about_its_class_does_not_arrive_as_that_class(theirs) -> None:
+    source = "class Lie:\n    __class__ = property(lambda self: float)\ndef f(): return Lie()"
+    with pytest.raises(TypeError, match="real number"):
+        theirs.get("f", source)()
+
+
+def test_a_handle_cannot_be_changed_copied_or_pickled(theirs) -> None:
+    f = theirs.get("f", "def f(): pass")
+    with pytest.raises(NoValue):
+        f.attribute = 1
+    for act in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(NoValue):
+            act(f)
+    for hidden in ("__globals__", "__code__", "__closure__", "__dict__", "_private"):
+        assert not hasattr(f, hidden)
+
+
+def test_instances_and_classes_are_used_by_call_attribute_index_and_iteration(theirs) -> None:
+    Bag = theirs.get(
+        "Bag",
+        "class Bag:\n"
+        "    size = 3\n"
+        "    def __init__(self, items): self.items, self.made = list(items), 0\n"
+        "    def __getitem__(self, i): return self.items[i]\n"
+        "    def __len__(self): return len(self.items)\n"
+        "    def add(self, item): self.items.append(item); return self\n"
+        "    @classmethod\n"
+        "    def of(cls, n): return cls(range(n))\n"
+        "    def __call__(self, x): return x + len(self.items)\n",
+    )
+    bag = Bag([1, 2])
+    assert Bag.size == 3
+    assert bag.items == [1, 2]
+    bag.items.append(9)  # a copy: the student's own does not change
+    assert bag.items == [1, 2]
+    assert bag.add(5).add(6)[2:] == [5, 6]
+    assert len(bag) == 4
+    assert list(bag) == [1, 2, 5, 6]
+    assert bag(10) == 14
+    assert Bag.of(2).items == [0, 1]
+    with pytest.raises(IndexError):
+        bag[99]
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = bag.nothing
+    assert not hasattr(bag, "nothing")
+
+
+def test_generators_are_taken_one_at_a_time(theirs) -> None:
+    count = theirs.get(
+        "count",
+        "taken = []\ndef count():\n    n = 0\n    while True:\n"
+        "        taken.append(n)\n        yield n\n        n += 1",
+    )
+    numbers = count()
+    assert [next(numbers), next(numbers)] == [0, 1]
+    assert theirs.get("taken") == [0, 1]
+    few = theirs.get("few", "def few():\n    yield from (1, 2)")
+    assert list(few()) == [1, 2]
+    assert [x * y for x, y in zip(few(), [3, 4], strict=True)] == [3, 8]
+
+
+def test_a_length_that_is_none_is_an_error(theirs) -> None:
+    make = theirs.get(
+        "L",
+        "class L:\n    def __init__(self, n): self.n = n\n    def __len__(self): return self.n",
+    )
+    for length in (-1, "3", 1.5, None, 2**70):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            len(make(length))
+
+
+def test_what_cannot_cross_cannot_be_handed_over(theirs) -> None:
+    f = theirs.get("f", "def f(x): return x")
+    for value in (object(), np.array([object()]), torch.eye(2).to_sparse(), socket.socket()):
+        with pytest.raises(TypeError):
+            f(value)
+    assert f(3) == 3  # and the conversation goes on
+
+
+def test_a_handle_that_is_handed_back_is_the_students_own_object_again(theirs) -> None:
+    theirs.run(
+        "class Thing: pass\ndef make(): return Thing()\ndef kind(x): return type(x).__name__"
+    )
+    theirs.wall.begin(20)
+    names = theirs.wall.names(["make", "kind"])
+    assert names["kind"]([names["make"]()][0]) == "Thing"
+
+
+def test_tensors_and_types_of_numbers_cross_in_both_directions(theirs) -> None:
+    f = theirs.get("f", "def f(x): return x")
+    for value in (np.float32(1.5), np.arange(4, dtype=np.int16), torch.ones(2, 3).half()):
+        back = f(value)
+        assert type(back) is type(value)
+        assert back.dtype == value.dtype
+    on_meta = theirs.get(
+        "g", "import torch\ndef g(x): return x @ torch.ones(3, 2, device=x.device)"
+    )
+    assert on_meta(torch.ones(4, 3, device="meta")).shape == (4, 2)
+
+
+# Arguments are copies.
+
+
+def test_the_students_function_gets_copies_of_the_arguments(theirs) -> None:
+    f = theirs.get("f", "def f(x, y):\n    x += 1\n    y.append(3)\n    return x")
+    x, y = np.zeros(2), [1]
+    assert f(x, y).tolist() == [1, 1]
+    assert x.tolist() == [0, 0]
+    assert y == [1]
+
+
+def test_a_test_can_ask_for_the_arguments_as_the_call_left_them(theirs) -> None:
+    f = theirs.get("f", "def f(x, y):\n    x += 1\n    y.append(3)\n    return x.sum()")
+    x, y = np.zeros(2), [1]
+    value, (x_after, y_after) = call_and_arguments(f, x, y)
+    assert value == 2
+    assert x_after.tolist() == [1, 1]
+    assert y_after == [1, 3]
+    assert x.tolist() == [0, 0]
+    assert y == [1]
+
+
+# Call-backs.
+
+
+def test_a_function_is_handed_over_and_called_back(theirs) -> None:
+    f = theirs.get("f", "def f(g, x): return [g(x), g(value=x), g(x, scale=2.5), callable(g)]")
+
+    def double(value: float, scale: float = 2.0) -> float:
+        return value * scale
+
+    assert f(double, 3.0) == [6.0, 6.0, 7.5, True]
+
+
+def test_a_callback_may_call_the_students_function_again(theirs) -> None:
+    f = theirs.get("f", "def f(g, n): return n if n == 0 else g(n - 1) + 1")
+
+    def again(n: int) -> int:
+        return f(again, n)
+
+    assert f(again, 12) == 12
+
+
+def test_a_function_that_was_handed_over_is_dead_after_the_call(theirs) -> None:
+    theirs.run(
+        "kept = []\n"
+        "def keep(g): kept.append(g); return g(1)\n"
+        "def use(x): return kept[0](x)\n"
+        "def use_within(g, x): return kept[0](x)\n"
+    )
+    theirs.wall.begin(20)
+    names = theirs.wall.names(["keep", "use", "use_within"])
+    calls = []
+
+    def given(x: int) -> int:
+        calls.append(x)
+        return x
+
+    assert names["keep"](given) == 1
+    for late in (lambda: names["use"](2), lambda: names["use_within"](given, 3)):
+        with pytest.raises(RuntimeError, match="that is over"):
+            late()
+    assert calls == [1]
+
+
+def test_a_function_that_was_handed_over_can_only_be_called(theirs) -> None:
+    look = theirs.get(
+        "look",
+        "import gc\n"
+        "def look(g):\n"
+        "    seen = [n for n in dir(g) if n in ('__globals__', '__code__', '__closure__')]\n"
+        "    return seen + [repr(g)] + sorted(k for k in vars(g) if 'secret' in str(vars(g)[k]))",
+    )
+    secret = "secret"
+
+    def given() -> str:
+        return secret[:0]
+
+    assert look(given) == ["<a function given by the test>"]
+
+
+def test_errors_of_a_callback_reach_the_student_by_an_ordinary_name(theirs) -> None:
+    f = theirs.get(
+        "f",
+        "def f(g):\n    try:\n        g()\n    except Exception as e:\n"
+        "        return [type(e).__name__, str(e)]",
+    )
+
+    class Own(Exception):
+        pass
+
+    def raising(error: Exception) -> Callable:
+        def g() -> None:
+            raise error
+
+        return g
+
+    assert f(raising(ValueError("no"))) == ["ValueError", "no"]
+    assert f(raising(Own("mine"))) == ["RuntimeError", "mine"]
+    assert f(lambda: object()) == [
+        "TypeError",
+        "a object cannot be handed to student code: hand over data or a function",
+    ]
+
+
+def test_the_student_cannot_hide_an_endless_stream_of_callbacks(theirs, monkeypatch) -> None:
+    monkeypatch.setattr(walls, "MAX_CALLBACKS", 50)
+    f = theirs.get("f", "def f(g):\n    while True:\n        g()")
+    with pytest.raises(StudentGone, match="too many call-backs"):
+        f(lambda: None)
+
+
+# Exceptions.
+
+
+@pytest.mark.parametrize("name", sorted(walls._ORDINARY))
+def test_ordinary_exceptions_arrive_by_type_and_message(theirs, name: str) -> None:
+    f = theirs.get("f", f"def f(): raise {name}('the message')")
+    with pytest.raises(walls._ORDINARY[name]) as caught:
+        f()
+    assert type(caught.value) is walls._ORDINARY[name]
+    assert "the message" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "raise SystemExit('bye')",
+        "import sys; sys.exit(0)",
+        "raise StopIteration",
+        "raise KeyboardInterrupt",
+        "raise GeneratorExit",
+        "raise StopAsyncIteration",
+        "import unittest; raise unittest.SkipTest('skip me')",
+        "raise type('ValueErrors', (ValueError,), {})('own')",
+        "raise BaseException('base')",
+        "raise type('AssertionErrorX', (BaseException,), {'__str__': lambda s: 1/0})()",
+    ],
+)
+def test_exceptions_that_mean_something_to_the_code_around_are_student_errors(
+    theirs, code: str
+) -> None:
+    f = theirs.get("f", f"def f(x):\n    {code}")
+    with pytest.raises((StudentError, NameError)):
+        f(1)
+    checked = []
+    with pytest.raises((StudentError, NameError)):
+        checked.extend(map(f, [1, 2, 3]))  # a StopIteration would end this quietly
+    assert theirs.get("g", "def g(): return 1")() == 1
+
+
+def test_an_exception_with_an_ordinary_name_is_that_class_and_not_the_students(theirs) -> None:
+    f = theirs.get(
+        "f",
+        "class ValueError(Exception):\n    args = property(lambda s: 1 / 0)\ndef f(): raise "
+        "ValueError('x')",
+    )
+    with pytest.raises(Exception, match=r"cannot be shown|x") as caught:
+        f()
+    assert type(caught.value) is ValueError
+
+
+@pytest.mark.parametrize("text", [r"\ud800", r"\0", r"\x1b[2J", "<script>alert(1)</script>"])
+def test_what_an_exception_says_can_be_stored(theirs, text: str) -> None:
+    f = theirs.get("f", f"def f(): raise ValueError('{text}' + 'x' * 10**6)")
+    with pytest.raises(ValueError, match="x") as caught:
+        f()
+    shown = str(caught.value) + "".join(output["text"] for output in theirs.wall.record.outputs)
+    shown.encode("utf-8")
+    assert "\0" not in shown
+    assert len(shown) < 20_000
+
+
+# Time.
+
+
+def test_a_call_that_does_not_end_is_interrupted_and_the_process_lives(theirs) -> None:
+    f = theirs.get("f", "def f():\n    while True: pass\nalive = 7", seconds=1.0)
+    with pytest.raises(StudentTimeout):
+        f()
+    assert theirs.wall.record.timed_out
+    assert not theirs.wall.record.gone
+    assert theirs.get("alive") == 7
+
+
+def test_a_call_that_swallows_the_interrupt_costs_its_process(theirs) -> None:
+    f = theirs.get(
+        "f",
+        "import time\ndef f():\n    while True:\n        try:\n            while True: time.sleep(0.01)\n"
+        "        except BaseException: pass",
+        seconds=1.0,
+    )
+    started = time.monotonic()
+    with pytest.raises(StudentTimeout):
+        f()
+    assert theirs.wall.record.gone
+    assert time.monotonic() - started < 8
+    with pytest.raises(StudentGone):
+        theirs.wall.call(f, (), {})
+
+
+def test_a_timeout_within_a_callback_leaves_the_conversation_in_order(theirs) -> None:
+    theirs.run("def spin():\n    while True: pass\ndef f(g): return g()\ndef one(): return 1")
+    theirs.wall.begin(1.0)
+    names = theirs.wall.names(["spin", "f", "one"])
+    with pytest.raises(StudentTimeout):
+        names["f"](lambda: names["spin"]())
+    for expected in (1, 1, 1):
+        theirs.wall.begin(20)
+        assert names["one"]() == expected
+
+
+@pytest.mark.parametrize("code", ["import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"])
+def test_a_process_that_ends_is_gone(theirs, code: str) -> None:
+    f = theirs.get("f", f"def f():\n    {code}")
+    with pytest.raises(StudentGone):
+        f()
+    assert theirs.wall.record.gone
+
+
+# Names and outputs.
+
+
+def test_one_name_that_cannot_cross_does_not_hide_the_others(theirs) -> None:
+    theirs.run(
+        "import numpy as np\n"
+        "a = 1\n"
+        "b = np.zeros(5 * 2**20)\n"
+        "c = np.zeros(2**24)\n"
+        "d = []\n"
+        "d.append(d)\n"
+        "e = np.zeros(5 * 2**20)\n"
+    )
+    theirs.wall.begin(20)
+    found = theirs.wall.names(["a", "b", "c", "d", "e", "unbound"])
+    kinds = {name: type(value) for name, value in found.items()}
+    # Together, two arrays of 40 MiB do not fit into a frame: one of them is a handle.
+    assert kinds == {"a": int, "b": Handle, "c": Handle, "d": Handle, "e": Handle} or kinds == {
+        "a": int,
+        "b": np.ndarray,
+        "c": Handle,
+        "d": Handle,
+        "e": Handle,
+    }
+
+
+def test_what_student_code_prints_while_a_test_calls_it_goes_to_the_record(theirs) -> None:
+    f = theirs.get(
+        "f",
+        "import sys, warnings\ndef f():\n    print('out')\n"
+        "    print('err', file=sys.stderr)\n    warnings.warn('careful')\n    return 1",
+    )
+    assert f() == 1
+    text = {o["name"]: o["text"] for o in theirs.wall.record.outputs}
+    assert text["stdout"] == "out\n"
+    assert text["stderr"].startswith("err\n")
+    assert "careful" in text["stderr"]
+
+
+def test_a_million_lines_of_print_are_cut(theirs) -> None:
+    outputs = theirs.run("for i in range(10**6): print(i)")
+    (stream,) = outputs
+    assert len(stream["text"]) < 110_000
+    assert "dropped" in stream["text"]
+
+
+# A student who speaks for the process: forged answers on the socket.
+
+
+class Forger:
+    """The other end of a wall, answering requests with what it is told to."""
+
+    def __init__(self, answers: list[bytes | list]):
+        ours, theirs = socket.socketpair()
+        self.wall = Wall(Channel(ours), lambda: None)
+        self.wall.grace = 0.2
+        self.wall.begin(5)
+        self._channel = Channel(theirs)
+        self._answers = answers
+        self.requests: list[Any] = []
+        self._thread = threading.Thread(target=self._speak, daemon=True)
+        self._thread.start()
+        self.handle = Handle(self.wall, Reference("student", 1, "function"), "f")
+
+    def _speak(self) -> None:
+        try:
+            for answer in self._answers:
+                self.requests.append(decode(self._channel.receive(), lambda r: r))
+                self._channel.send(answer if isinstance(answer, bytes) else encode(answer))
+            self._channel.receive(time.monotonic() + 5)
+        except (Closed, Exception):
+            self._channel.close()
+
+
+def test_stop_in_answer_to_a_call_does_not_end_a_tests_loop() -> None:
+    forger = Forger([["stop"]] * 3)
+    with pytest.raises(StudentGone):
+        list(map(forger.handle, [1, 2, 3]))
+    assert forger.wall.record.gone
+
+
+@pytest.mark.parametrize("verb", ["attribute", "item", "length", "iterate"])
+def test_stop_is_an_answer_to_next_alone(verb: str) -> None:
+    use: dict[str, Callable[[Handle], object]] = {
+        "attribute": lambda h: h.shape,
+        "item": lambda h: h[0],
+        "length": len,
+        "iterate": iter,
+    }
+    with pytest.raises(StudentGone):
+        use[verb](Forger([["stop"]]).handle)
+
+
+GARBAGE: dict[str, bytes | list] = {
+    "no frame": b"\xc1\xc1",
+    "empty": b"",
+    "a number": encode(4),
+    "an empty list": [],
+    "an unknown verb": ["passed"],
+    "too short": ["value", 4],
+    "too long": ["value", 4, None, [], 1],
+    "outputs that are none": ["value", 4, None, "text"],
+    "a failure of no name": ["failed", 1, 2, 3, []],
+    "a callback that was not lent": ["value", Reference("grader", 1, "f"), None, []],
+    "an unhashable verb": [["value"], 4, None, []],
+}
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_in_answer_to_a_call_is_the_end_of_the_process(name: str) -> None:
+    forger = Forger([GARBAGE[name]])
+    with pytest.raises(StudentGone):
+        forger.handle(1)
+    assert forger.wall.record.gone
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ["stop"],
+        ["value", 1, [{"output_type": "stream"}], []],
+        ["value", Reference("student", 1, "x"), Reference("student", 2, "x"), []],
+        ["callback", 1, [], {}],
+    ],
+)
+def test_garbage_in_answer_to_a_cell_is_the_end_of_the_process(answer: list) -> None:
+    with pytest.raises((StudentGone, StudentTimeout)):
+        Forger([answer]).wall.run("x = 1", 1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        4,
+        [["a", 1]],
+        {Reference("student", 1, "x"): 1},
+        {1: 2, np.float64(1): 3, (): 4},
+        {"other": 1, "__builtins__": 2},
+    ],
+)
+def test_forged_names_bind_nothing(names: Any) -> None:
+    forger = Forger([["value", names, None, []]])
+    with contextlib.suppress(StudentGone):
+        assert forger.wall.names(["a", "b"]) == {}
+
+
+def test_forged_names_bind_only_what_was_asked_for() -> None:
+    answer = ["value", {"a": 1, "np": 2, "assert": 3}, None, []]
+    assert Forger([answer]).wall.names(["a", "b"]) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [["stop"], ["failed", "StopIteration", "", "", []], ["failed", "ValueError", "x", "", []]],
+)
+def test_a_refusal_to_give_names_is_the_end_of_the_process(answer: list) -> None:
+    with pytest.raises(StudentGone):
+        Forger([answer]).wall.names(["a"])
+
+
+def test_two_answers_at_once_are_answers_to_two_questions_and_nothing_more() -> None:
+    forger = Forger([["value", 4, None, []]])
+    forger._channel.send(encode(["value", 3, None, []]))
+    assert [forger.handle(1), forger.handle(2)] == [3, 4]
+
+
+def test_no_answer_is_a_timeout_and_then_the_end() -> None:
+    forger = Forger([])
+    forger.wall.begin(0.3)
+    with pytest.raises(StudentTimeout):
+        forger.handle(1)
+    assert forger.wall.record.timed_out
+    assert forger.wall.record.gone
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        1,
+        [],
+        {"output_type": []},
+        {"output_type": {}},
+        {"output_type": "update_display_data", "data": {"text/plain": "x"}},
+        {"output_type": "stream", "name": np.zeros(2), "text": "x"},
+        {"output_type": "stream", "name": "stdlog", "text": "x"},
+        {"output_type": "display_data", "data": "text"},
+        {"output_type": "display_data", "data": {"text/html": "<script>"}},
+        {"output_type": "display_data", "data": {"application/javascript": "alert(1)"}},
+        {"output_type": "display_data", "data": {"image/svg+xml": "<svg onload=alert(1)>"}},
+        {"output_type": "display_data", "data": {"image/png": "<script>alert(1)</script>"}},
+        {"output_type": "display_data", "data": {"image/png": 'iVBORw0KGgo" onerror="alert(1)'}},
+        {"output_type": "display_data", "data": {"image/png": "/9j/AAAA"}},
+        {"output_type": "display_data", "data": {"image/jpeg": "iVBORw0KGgoA"}},
+    ],
+    ids=str,
+)
+def test_a_forged_output_is_dropped(output: Any) -> None:
+    assert Forger([["ran", True, [output]]]).wall.run("1", 1) == []
+
+
+def test_what_is_kept_of_an_output_is_text_and_pictures_only() -> None:
+    picture = "iVBORw0KGgoAAAANSUhEUg=="
+    outputs = [
+        {"output_type": "stream", "name": "stdout", "text": "a\0b\ud800", "extra": "<script>"},
+        {
+            "output_type": "display_data",
+            "data": {"text/html": "<b>", "text/plain": "b", "image/png": picture},
+            "metadata": {"text/html": "<script>"},
+            "transient": {},
+        },
+        {"output_type": "error", "ename": 3, "evalue": "v", "traceback": ["t", 4, None]},
+    ]
+    assert Forger([["ran", True, outputs]]).wall.run("1", 1) == [
+        {"output_type": "stream", "name": "stdout", "text": "a\ufffdb?"},
+        {
+            "output_type": "display_data",
+            "data": {"text/plain": "b", "image/png": picture},
+            "metadata": {},
+        },
+        {"output_type": "error", "ename": "", "evalue": "v", "traceback": ["t", "", ""]},
+    ]
+
+
+def test_a_conversation_broken_off_between_question_and_answer_is_over(monkeypatch) -> None:
+    forger = Forger([["value", 4, None, []]])
+
+    class Stop(BaseException):
+        pass
+
+    def stop(deadline: float | None = None) -> bytes:
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forger.wall._channel, "receive", stop)
+        with pytest.raises(Stop):
+            forger.handle(1)
+    # Were it not, the late answer to that question would be taken for the answer to this one.
+    with pytest.raises(StudentGone):
+        forger.handle(2)
