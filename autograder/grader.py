@@ -192,7 +192,8 @@ class _Session:
             return outputs
         except StudentTimeout:
             # Interrupted, it may have bound names already, as in a notebook.
-            return [_error("Timeout", f"stopped after {self._rules.cell_seconds:g} s")]
+            stopped = _error("Timeout", f"stopped after {self._rules.cell_seconds:g} s")
+            return [*self._wall.record.outputs, stopped]
         except StudentGone as error:
             return [_error("ProcessEnded", f"this cell ended its process ({error})")]
 

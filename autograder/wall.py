@@ -232,8 +232,12 @@ class Wall:
         deadline = time.monotonic() + self.grace
         try:
             # The interrupted request's own answer; call-backs under way are dropped.
-            while self._checked_reply(self._channel.receive(deadline))[0] == "callback":
+            reply = self._checked_reply(self._channel.receive(deadline))
+            while reply[0] == "callback":
                 self._channel.send(encode(["raised", "RuntimeError", "out of time"]), deadline)
+                reply = self._checked_reply(self._channel.receive(deadline))
+            if reply[0] == "ran":
+                self.record.show(_checked_outputs(reply[2]))
         except WireError:
             self.record.gone = True
 
