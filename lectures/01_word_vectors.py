@@ -162,9 +162,9 @@ def cooccurrence(articles: list[list[str]], index: dict[str, int], m: int) -> np
 assert np.array_equal(cooccurrence(toy, toy_index, m=1), X)
 
 # %% [markdown]
-# An independent check, on the first article of the Wikipedia sample: with the one-hot vectors of
-# the text as rows of a sparse matrix $D$ ($T \times \lvert V\rvert$), a count is a product,
-# $\sum_j D_{\text{left}}^\top D_{\text{right}}$.
+# On real text, the first article of the Wikipedia sample, the two must agree again, and with an
+# independent third way: with the one-hot vectors of the text as rows of a sparse matrix $D$
+# ($T \times \lvert V\rvert$), a count is a product, $\sum_j D_{\text{left}}^\top D_{\text{right}}$.
 
 # %%
 articles = corpora.wikipedia()
@@ -174,6 +174,7 @@ ids = [index[word] for word in article]
 D = sparse.csr_array((np.ones(len(ids)), (range(len(ids)), ids)))
 oracle = sum(D[:-j].T @ D[j:] for j in (1, 2, 3, 4)).toarray()
 assert np.array_equal(cooccurrence([article], index, m=4), oracle + oracle.T)
+assert np.array_equal(count_by_loop(article, index, m=4), oracle + oracle.T)
 
 # %% [markdown]
 # `np.add.at` is needed. The obvious `X[c, o] += 1` reads all places, adds 1, and writes all places
@@ -289,7 +290,7 @@ assert weight[index["the"]] > 0.5
 
 # %% [markdown]
 # One cure is to damp the large counts before the decomposition: $M = \log(1 + X)$. The 1 keeps a
-# count of 0 at 0. (Section 6 has a better reason for just this choice.) No word then holds more
+# count of 0 at 0. (Section 6 has a better reason for this choice.) No word then holds more
 # than a few percent of the first direction.
 
 # %%
@@ -786,10 +787,10 @@ assert np.allclose(y_hat * 8, [2, 1, 1, 2, 1, 1])
 # %% [markdown]
 # So the SVD gives a two-vector model for free: with $V = A\sqrt{s}$ and $U = B\sqrt{s}$, cut to $d$
 # columns, $V U^\top$ is the best approximation of $M$ of rank $d$. How good are its predictions on
-# the whole sample? And with **one** vector per word? $U U^\top$ has no negative eigenvalue, but half
-# of $M$'s are negative, one of them large. It corrects the first direction: frequent words meet one
-# another less, and the rest more, than the product of two frequencies would have it. The best that
-# one vector can do, in squares, is to keep the positive eigenvalues only.
+# the whole sample? And with **one** vector per word? $U U^\top$ has no negative eigenvalue, but
+# half of $M$'s are negative, one of them large. It corrects the first direction: frequent words
+# meet one another less, and the rest more, than the product of two frequencies would have it. The
+# best that one vector can do, in squares, is to keep the positive eigenvalues only.
 
 # %%
 eigenvalues, Q = np.linalg.eigh(M)
