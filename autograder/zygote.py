@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import os
 import resource
@@ -63,6 +64,8 @@ def warm(modules: list[str]) -> Shell:
     shell = Shell()
     # IPython loads what it shows errors with when the first one comes; here, that is once.
     shell.run("raise ValueError")
+    # What is here now stays: a collection in a child must not touch, and so copy, its pages.
+    gc.freeze()
     return shell
 
 
