@@ -7,7 +7,9 @@ c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
 # nbgrader copies every file beside a source notebook into the release and the autograded folder.
 # These hold the solutions; the names are exact, so that a student's own file is never dropped.
+# What student code may import of the course's own, and how long one cell may take.
 c.Grading.packages = ["lectures"]
+c.Grading.cell_seconds = 10
 c.CourseDirectory.ignore = [
     ".ipynb_checkpoints",
     "__pycache__",

@@ -66,6 +66,22 @@ def judge(student: Student, result: Result) -> str:
     return f"{student.name} got {', '.join(wrong)}" if wrong else ""
 
 
+def outcome(result: Result) -> str:
+    """Say what came of a submission, as the README's table does."""
+    if result.status == "refused":
+        return "refused"
+    if not result.score:
+        return "no points"
+    lost = [
+        f"{name} {score:g} of {points:g}"
+        for name, (score, points) in result.questions.items()
+        if score is not None and points is not None and score < points
+    ]
+    if not lost:
+        return "all points"
+    return f"loses {', '.join(lost)}" + (", and gets the hint" if result.hints else "")
+
+
 def plot(results: list[Result], path: Path) -> str:
     """Draw everybody's points by kind of outcome; return the picture's text."""
     import matplotlib.pyplot as plt
@@ -116,7 +132,8 @@ def main(folder: Path) -> int:
     place = folder.name
     console.print(f"{len(pages)} pages: {place}/feedback/STUDENT/{ASSIGNMENT}/{ASSIGNMENT}.html")
     text = plot(results, folder / "scores.png")
-    console.print(f"plot of the scores: {place}/scores.png ({text})\n", highlight=False)
+    line = f"plot of the scores: {place}/scores.png ({text})\n"
+    console.print(line, highlight=False, soft_wrap=True)
 
     by_name = {student.name: student for student in students}
     failures = [said for r in results if (said := judge(by_name[r.student], r))]
@@ -130,8 +147,8 @@ def main(folder: Path) -> int:
         console.print("everybody got what they deserve, and no file was changed")
     console.print(f"{time.monotonic() - started:.0f} s in all")
     console.print(
-        f"\nnext: [bold]cd {place} && ../.venv/bin/jupyter lab[/] and open the menu "
-        "Nbgrader > Formgrader,\nto read the submissions and to grade the written answers",
+        f"\nnext: [bold]cd {place} && ../.venv/bin/jupyter lab[/]\n"
+        "then the menu Nbgrader > Formgrader, to read submissions and grade the written answers",
         highlight=False,
     )
     return 1 if failures else 0

@@ -43,7 +43,7 @@ FLOATS = (
     "sgd_step",
 )
 WRONG_AXIS = "softmax_over_columns"
-SIGN_ERROR = "naive_softmax_sign_flipped"
+SIGN_ERROR = "naive_gradient_uphill"
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,17 @@ FORGED = "get_ipython().input_transformers_cleanup.append(lambda lines: [])"
 READS_DISK = """
 import os
 found = 0
-for folder, _, names in os.walk("/"):
+for folder, inside, names in os.walk("/"):
+    inside[:] = [name for name in inside if name != "site-packages"]  # nothing new in there
     for name in names:
-        path = os.path.join(folder, name)
         try:
-            text = open(path, errors="ignore").read()
+            text = open(os.path.join(folder, name), "rb").read(10**6)
         except OSError:
             continue
         found += 1
-        if "BEGIN HIDDEN" in text and "site-packages" not in path and "/lib/" not in path:
-            print("LOOT", path, text)
-print(found, "files read")
-print(dict(os.environ))
+        if b"HIDDEN TESTS" in text or "gradebook" in name or name.endswith(".ipynb"):
+            print("LOOT:", folder, name, text[:300])
+print(found, "files read;", dict(os.environ))
 """
 
 

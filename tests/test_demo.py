@@ -1,0 +1,95 @@
+"""The bundled class scores as the README says, and the hostile ones do no harm."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from autograder.course import Course
+from autograder.grade import Result, grade
+from tests.demo.__main__ import judge, main, outcome
+from tests.demo.students import ASSIGNMENT, class_of
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    assert main(folder) == 0
+    return Course(folder)
+
+
+@pytest.fixture(scope="module")
+def results(demo: Course) -> dict[str, Result]:
+    """The results as a second run reports them: nothing is graded again."""
+    found = grade(demo, ASSIGNMENT)
+    assert {result.status for result in found} == {"unchanged", "refused"}
+    return {result.student: result for result in found}
+
+
+def graded_cells(demo: Course, student: str) -> list[dict]:
+    path = demo.autograded(ASSIGNMENT, student) / f"{ASSIGNMENT}.ipynb"
+    return json.loads(path.read_text("utf-8"))["cells"]
+
+
+def test_the_readme_says_what_the_demo_gives(demo: Course, results: dict[str, Result]) -> None:
+    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \| (.+) \|$", readme, flags=re.M)
+    stories = {student.name: student.story for student in class_of(demo)}
+    assert {name: (story, said) for name, story, said in rows} == {
+        name: (stories[name], outcome(results[name])) for name in stories
+    }
+
+
+def test_the_demo_notices_a_result_that_is_not_deserved(
+    demo: Course, results: dict[str, Result]
+) -> None:
+    students = {student.name: student for student in class_of(demo)}
+    assert judge(students["perfect"], results["perfect"]) == ""
+    assert "softmax" in judge(students["perfect"], results["wrong-axis"])
+    assert "softmax" in judge(students["wrong-axis"], results["perfect"])
+    assert "got" in judge(students["untouched"], results["perfect"])
+    assert "refused" in judge(students["perfect"], results["no-notebook"])
+
+
+def test_what_reads_the_disk_finds_no_hidden_test(demo: Course) -> None:
+    source = json.loads((demo.source(ASSIGNMENT) / f"{ASSIGNMENT}.ipynb").read_text("utf-8"))
+    secret = {
+        line.strip()
+        for cell in source["cells"]
+        for region in re.findall(
+            r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN", "".join(cell["source"]), flags=re.S
+        )
+        for line in region.splitlines()
+        if len(line.strip()) > 30
+    }
+    assert len(secret) > 100
+    printed = "".join(
+        output.get("text", "")
+        for cell in graded_cells(demo, "reads-disk")
+        for output in cell.get("outputs", [])
+    )
+    assert re.search(r"[1-9]\d* files read", printed)
+    assert not [line for line in secret if line in printed]
+
+
+def test_feedback_shows_verdicts_and_hints_and_no_hidden_test(demo: Course) -> None:
+    page = (demo.feedback(ASSIGNMENT, "wrong-axis") / f"{ASSIGNMENT}.html").read_text("utf-8")
+    assert "your softmax runs down the columns" in page
+    assert "HIDDEN TESTS" not in page
+    assert "MARK SCHEME" not in page
+    assert not (demo.feedback(ASSIGNMENT, "no-notebook")).exists()
+
+
+def test_the_endless_loop_is_stopped_and_says_so(demo: Course) -> None:
+    verdicts = {
+        cell["metadata"]["nbgrader"]["grade_id"]: cell["metadata"]["autograder"]["status"]
+        for cell in graded_cells(demo, "endless-loop")
+        if "autograder" in cell["metadata"]
+    }
+    assert verdicts["skipgram_pairs_check"] == "timed out"
+    assert verdicts["skipgram_pairs_hidden"] == "timed out"
