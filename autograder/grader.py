@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import torch
+
 from autograder import hints
 from autograder.sheet import (
     Arranged,
@@ -30,7 +33,7 @@ from autograder.sheet import (
 )
 from autograder.shell import Ran, Shell, reseed
 from autograder.variants import Variant
-from autograder.wall import Record, StudentGone, StudentTimeout, Wall
+from autograder.wall import Handle, Record, StudentGone, StudentTimeout, Wall
 
 MAX_RESTARTS = 3
 
@@ -360,8 +363,15 @@ def _points(cell: Cell, ran: Ran) -> float:
     credit if the cell's last line is a number of the test's own."""
     if ran.error is not None:
         return 0.0
-    if isinstance(ran.result, numbers.Real) and not isinstance(ran.result, bool):
-        number = float(ran.result)
+    result = ran.result
+    if isinstance(result, np.ndarray | torch.Tensor | Handle):
+        # A number of points that a student's array or object turned into something else.
+        try:
+            result = float(result)
+        except Exception:
+            return 0.0
+    if isinstance(result, numbers.Real) and not isinstance(result, bool):
+        number = float(result)
         return min(max(number, 0.0), cell.points) if number == number else 0.0
     return cell.points
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import itertools
+import os
 import signal
 import socket
 import sys
@@ -163,6 +164,8 @@ class Student:
 def main(shell: Shell, stream: socket.socket) -> None:
     """Serve the grader at the other end of `stream`; returns when it has gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A process that the student's code forks must not read the grader's next question.
+    os.register_at_fork(after_in_child=stream.close)
     shell.redirect()
     sys.path.insert(0, "")  # as in a kernel: the student's own files can be imported
     with contextlib.suppress(WireError):
