@@ -6,6 +6,7 @@ the source notebook is executed with one solution function replaced.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import copy
 import functools
@@ -279,10 +280,11 @@ def line(error: BaseException, cell: str) -> int | None:
 
 
 @pytest.mark.parametrize("variant", MISCONCEPTIONS, ids=label)
-def test_a_failed_hidden_test_points_to_its_own_misconception_alone(variant: Variant) -> None:
+def test_a_failed_test_points_to_its_own_misconception_alone(variant: Variant) -> None:
     question = QUESTION[variant.of]
     for seed in range(3):
-        for cell in sorted(parts(question, FAILS[variant.name])):
+        namespace = with_function(variant.of, variant.function)
+        for cell in sorted(failing(cells_of(question), namespace, seed)):
             assert hints_for(variant.of, variant.function, cell, seed) == [variant.name], cell
 
 
@@ -396,6 +398,8 @@ MUTANTS = [
     ("skipgram_pairs", "j != i", "j > i", ""),
     ("skipgram_pairs", "j != i", "tokens[j] != center", ""),
     ("skipgram_pairs", "(center, tokens[j])", "(center, str(tokens[j]))", ""),
+    ("skipgram_pairs", "(center, tokens[j])", "(center, center)", ""),
+    ("skipgram_pairs", "(center, tokens[j])", "(tokens[0], tokens[j])", ""),
     ("skipgram", "loss += loss_o", "loss = loss_o", "loss"),
     ("skipgram", "loss += loss_o", "loss += 0.5 * loss_o", "loss"),
     ("skipgram", "grad_V[center] += grad_v_c", "grad_V[center] = grad_v_c", "grad_V"),
@@ -450,6 +454,41 @@ def test_every_hidden_test_has_a_change_that_only_it_notices_or_is_the_only_one(
         for name in parts(question, text)
     }  # fmt: skip
     assert alone == set(HIDDEN)
+
+
+def assertions(name: str) -> set[int]:
+    """Lines at which an assertion of a test cell begins."""
+    (cell,) = (cell for cell in CODE if mark(cell).get("grade_id") == name)
+    return {
+        node.lineno
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Assert)
+        or (isinstance(node, ast.Call) and getattr(node.func, "id", "") == "assert_close")
+    }
+
+
+@pytest.mark.parametrize("question", SOLUTIONS)
+def test_every_assertion_is_the_one_that_stops_some_wrong_answer(question: str) -> None:
+    """Visible and hidden: an assertion that nothing can fail would only look like a test."""
+    wrong = [
+        with_function(variant.of, variant.function)
+        for variant in MISCONCEPTIONS
+        if variant.of == FUNCTION[question]
+    ]
+    source = SOLUTIONS[question].source
+    wrong += [
+        with_source(question, source.replace(old, new))
+        for its_question, old, new in (mutant[:3] for mutant in MUTANTS)
+        if its_question == question
+    ]
+    for name in cells_of(question):
+        stopped = {
+            line(error, name)
+            for namespace in wrong
+            for seed in range(3)
+            if (error := run(name, namespace, seed)) is not None
+        }
+        assert assertions(name) <= stopped, f"{name}: lines {assertions(name) - stopped}"
 
 
 def test_the_hidden_tests_of_the_whole_sheet_take_a_tenth_of_a_second() -> None:

@@ -415,30 +415,30 @@ def negative_sampling_loss_and_gradients(v_c, o, U, negatives):
 
 
 # %% nbgrader={"grade": true, "grade_id": "negative_sampling_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Scores: log 3 for word 0, so its sigmoid is 0.75; 0 for word 1, so its sigmoid is 0.5.
+# The score of word 0 is log 3, so its sigmoid is 0.75; those of words 1 and 2 are 0, sigmoid 0.5.
 loss, grad_v_c, grad_U = negative_sampling_loss_and_gradients(
     np.array([1.0, 2.0]),
     0,
-    np.array([[np.log(3.0), 0.0], [2.0, -1.0], [5.0, 5.0]]),
-    np.array([1, 1]),
+    np.array([[np.log(3.0), 0.0], [2.0, -1.0], [-2.0, 1.0], [5.0, 5.0]]),
+    np.array([1, 2, 1]),
 )
 assert_close(
     loss,
-    -np.log(0.75) - 2 * np.log(0.5),
+    -np.log(0.75) - 3 * np.log(0.5),
     "loss",
-    "Word 1 was drawn twice: three terms, all with a minus in front.",
+    "Word 1 was drawn twice: four terms in all, each with a minus in front.",
 )
 assert_close(
     grad_v_c,
-    [-0.25 * np.log(3.0) + 2.0, -1.0],
+    [-0.25 * np.log(3.0) + 1.0, -0.5],
     "grad_v_c",
     "The true word pulls with sigmoid - 1, each negative pushes with its sigmoid.",
 )
 assert_close(
     grad_U,
-    [[-0.25, -0.5], [1.0, 2.0], [0.0, 0.0]],
+    [[-0.25, -0.5], [1.0, 2.0], [0.5, 1.0], [0.0, 0.0]],
     "grad_U",
-    "Word 1 was drawn twice, so its row gets two shares; word 2 takes no part.",
+    "Word 1 was drawn twice, so its row gets two shares; word 3 takes no part.",
 )
 
 # %% nbgrader={"grade": true, "grade_id": "negative_sampling_loss_hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -1073,15 +1073,15 @@ def nearest_neighbors(w, vectors, k):
 
 
 # %% nbgrader={"grade": true, "grade_id": "nearest_neighbors_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-vectors = np.array([[1.0, 0.0], [9.0, 9.0], [0.2, 0.1], [-3.0, 0.0], [0.0, 2.0]])
+vectors = np.array([[1.0, 1.0], [-1.0, 0.0], [0.2, 0.1], [-1.0, 1.0], [5.0, -1.0]])
 neighbors = [int(i) for i in nearest_neighbors(0, vectors, 3)]
 assert len(neighbors) == 3, f"3 neighbors were asked for; there are {len(neighbors)}"
 assert 0 not in neighbors, "word 0 is not its own neighbor"
 assert neighbors[0] == 2, (
     f"word 2 is nearest: short, but in almost the same direction; you have {neighbors[0]}"
 )
-assert neighbors == [2, 1, 4], (
-    f"the cosines with word 0 are 1, 0.71, 0.89, -1, 0; you have {neighbors}"
+assert neighbors == [2, 4, 3], (
+    f"the cosines with word 0 are 1, -0.71, 0.95, 0, 0.55; you have {neighbors}"
 )
 
 # %% nbgrader={"grade": true, "grade_id": "nearest_neighbors_hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
@@ -1198,13 +1198,14 @@ for word in [
 # %% [markdown]
 # ## 9. A written answer
 #
-# In the trainer above, `V` starts at random and `U` at zero. A classmate starts **both** at zero,
-# and reports that the loss "stays at $\log\lvert V\rvert$, whatever the learning rate".
+# In the trainer above, `V` starts at random and `U` at zero. A classmate trains skip-gram with the
+# loss of question 3, starts **both** at zero, and reports that the loss "stays at
+# $\log\lvert V\rvert$ for each outside word, whatever the learning rate".
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "written_question", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": true}
+# %% [markdown] nbgrader={"grade": false, "grade_id": "written", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": true}
 # **In three to six sentences**, for the naive-softmax loss of question 3: (a) What are $\hat y$,
 # the loss and the two gradients at $U = V = 0$, and why does gradient descent, stochastic or not,
-# never leave? (b) The course starts with one matrix at zero and it learns. Which of the two
+# never leave? (b) With `V` at random and `U` at zero it does learn. Which of the two
 # gradients is not zero at the first step then, and what gets the other matrix going?
 #
 # ### BEGIN MARK SCHEME
@@ -1221,16 +1222,14 @@ for word in [
 #
 # Take nothing off for language, length, or other symbols. An answer about negative sampling, right
 # in itself, gets the points of 2 and 3.
+#
+# A full answer: (a) All scores are 0, so each word has probability $1/\lvert V\rvert$ and the loss is
+# $\log\lvert V\rvert$. $\partial J/\partial v_c = U^\top\delta$ is zero because $U$ is, and
+# $\partial J/\partial u_w = \delta_w v_c$ is zero because $v_c$ is; so it is for every window, and a
+# step on one is as empty as a step on the whole text. (b) With $V$ random and $U = 0$,
+# $\partial J/\partial u_w = \delta_w v_c$ is not zero and $U$ moves at the first step, while
+# $\partial J/\partial v_c$ is still zero. From the second step on $U$ is not zero, and $V$ moves too.
 # ### END MARK SCHEME
 
-# %% [markdown] nbgrader={"grade": false, "grade_id": "written_answer", "locked": false, "schema_version": 3, "solution": true, "task": false}
-# ### BEGIN SOLUTION
-# (a) All scores $u_w^\top v_c$ are 0, so $\hat y_w = 1/\lvert V\rvert$ for every word and the loss
-# is $\log\lvert V\rvert$. $\partial J/\partial v_c = U^\top\delta$ is zero because $U$ is, and
-# $\partial J/\partial u_w = \delta_w v_c$ is zero because $v_c$ is. This holds for every window, so
-# a step on one window is as empty as a step on the whole text: zero times any learning rate.
-#
-# (b) With $V$ random and $U = 0$, $\delta$ is not zero, so $\partial J/\partial u_w = \delta_w
-# v_c$ is not zero and $U$ moves at the first step, while $\partial J/\partial v_c = U^\top\delta$
-# is still zero. From the second step on $U$ is not zero, and $V$ moves as well.
-# ### END SOLUTION
+# %% [markdown]
+# *Write your answer here, in place of this line.*
