@@ -71,12 +71,14 @@ bench: setup ## measure: every script of benchmarks/
 	  echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script"; \
 	done
 
-# The comment at the top of the lock is kept; a local label (2.13.0+cpu) names a build, not a version.
+# The comment at the top of the lock is kept. A local label (2.13.0+cpu) names a build, no version;
+# CUDA's parts are left out: torch names their exact versions itself, where it has use for them.
 lock: ## choose new versions for requirements.lock, from requirements.in (needs the network)
 	@rm -rf build/lock && $${PYTHON:-python3.11} -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --requirement requirements.in
 	@{ grep '^#' requirements.lock; \
-	  build/lock/bin/python -m pip freeze --all | grep -v '^pip==' | sed 's/+.*//' | LC_ALL=C sort -f; \
+	  build/lock/bin/python -m pip freeze --all | sed 's/+.*//' \
+	  | grep -vE '^(pip|triton|nvidia-.*|cuda-.*)==' | LC_ALL=C sort -f; \
 	} > build/requirements.lock
 	@mv build/requirements.lock requirements.lock && rm -rf build/lock
 	@git --no-pager diff --stat requirements.lock
