@@ -339,8 +339,11 @@ def arrange(sheet: Sheet, submitted: list[SubmittedCell], where: str) -> Arrange
             extras.setdefault(last, []).append(cell)
             continue
         if position in theirs:
-            # A cell that was split carries its name twice: both halves run, the last is "the" cell.
-            extras.setdefault(position - 1, []).append(theirs[position])
+            # A cell that was split carries its name twice: both halves run, the last is "the" cell,
+            # and what stands between them stays there.
+            before = extras.setdefault(position - 1, [])
+            before.append(theirs[position])
+            before += extras.pop(position, [])
         theirs[position] = cell
         last = position
 
