@@ -234,7 +234,7 @@ class _Session:
         self._bind_theirs()
         reseed(self._seed("grader", cell.cell_id))
         self._shell.run(cell.source)
-        self._their_names -= bound_names(cell.source, imports=True)
+        self._their_names -= self.sheet.our_names[cell.position]
 
     def _bind_theirs(self) -> None:
         """Bind the names of the solution cells to what the student's process has for them."""
@@ -272,7 +272,7 @@ class _Session:
             score.hints = hints.find(calls, ran, self._misconceptions(), again)
         score.seconds = round(time.monotonic() - started, 3)
         self.scores[cell.grade_id] = score
-        self._their_names -= bound_names(cell.source, imports=True)
+        self._their_names -= self.sheet.our_names[cell.position]
         return shown
 
     def _again(self, source: str, number: int) -> Callable[[str, Callable], Ran]:

@@ -109,6 +109,15 @@ class Sheet:
         return {cell.grade_id: cell for cell in self.cells if cell.grade_id is not None}
 
     @cached_property
+    def our_names(self) -> dict[int, frozenset[str]]:
+        """Names that each cell which the grader runs binds, imports too, by position."""
+        return {
+            cell.position: bound_names(cell.source, imports=True)
+            for cell in self.cells
+            if cell.is_code and cell.role in (Role.GIVEN, Role.TEST)
+        }
+
+    @cached_property
     def identifiers(self) -> frozenset[str]:
         """Every identifier in a cell that the grader runs."""
         cells = [c for c in self.cells if c.is_code and c.role in (Role.GIVEN, Role.TEST)]
@@ -139,6 +148,11 @@ class Sheet:
             for cell in self.cells
             if cell.is_code and cell.role in (Role.SOLUTION, Role.MANUAL)
         }
+
+    def prepare(self) -> None:
+        """Compute what every submission needs, once, before the first one is forked off."""
+        _ = self.by_grade_id, self.questions, self.identifiers
+        _ = self.solution_names, self.our_names
 
     @cached_property
     def visible_imports(self) -> tuple[str, ...]:

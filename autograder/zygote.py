@@ -226,6 +226,8 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
         name: Sheet.parse(setup["assignment"], name, source, release)
         for name, (source, release) in setup["sheets"].items()
     }
+    for sheet in sheets.values():
+        sheet.prepare()
     path = setup["misconceptions"]
     misconceptions = grader.load_misconceptions(Path(path) if path else None)
     rules = grader.Rules(**setup["rules"])
