@@ -28,7 +28,6 @@ from autograder.sheet import (
     Role,
     Sheet,
     arrange,
-    bound_names,
     parse_submission,
 )
 from autograder.shell import Ran, Shell, reseed
