@@ -471,7 +471,7 @@ def _save(gradebook: Any, done: list[_Done], late: Any) -> None:
     """Commit a batch to the gradebook, then put the notebooks in place."""
     if done:
         records.save(gradebook, [scores for ready in done for scores in ready.scores], late)
-        for ready in done:
-            ready.put_in_place()
-            ready.report()
-    done.clear()
+        while done:
+            done[0].put_in_place()
+            # Before it is reported: stopped here and called again, none is counted twice.
+            done.pop(0).report()
