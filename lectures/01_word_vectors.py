@@ -64,6 +64,8 @@ from scipy import sparse
 
 from lectures import corpora, figures
 
+torch.set_num_threads(1)  # for small matrices, threads cost more than they give
+
 # %% [markdown]
 # ## 1. One-hot vectors say nothing
 #
@@ -813,9 +815,15 @@ dimensions = [2, 5, 10, 20, 50, 100, 200, 500, 900]
 two, one = [], []
 for d in dimensions:
     V, U = A[:, :d] * np.sqrt(s[:d]), B[:, :d] * np.sqrt(s[:d])
-    two.append(loss_per_pair(V @ U.T, X))
+    scores_two = V @ U.T
+    two.append(loss_per_pair(scores_two, X))
     U = Q[:, :d] * np.sqrt(eigenvalues[:d])
-    one.append(loss_per_pair(U @ U.T, X))
+    scores_one = U @ U.T
+    one.append(loss_per_pair(scores_one, X))
+assert np.isclose(((M - scores_two) ** 2).sum(), (s[d:] ** 2).sum())
+assert np.isclose(((M - scores_one) ** 2).sum(), (eigenvalues[d:] ** 2).sum())
+
+# %%
 uniform = math.log(len(words))
 unigram = loss_per_pair(np.tile(np.log(X.sum(axis=0)), (len(X), 1)), X)
 all_counts = loss_per_pair(M, X)
@@ -872,6 +880,7 @@ def train(X: np.ndarray, d: int, vectors_per_word: int) -> tuple[float, np.ndarr
         loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 800}
     )
     V, U = end.x.reshape(vectors_per_word, len(X), d)[[0, -1]]
+    assert math.isclose(end.fun, loss_per_pair(V @ U.T, X))
     return end.fun, softmax(V @ U.T)
 
 
