@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
@@ -37,6 +38,9 @@ class NotebookScores:
 @contextmanager
 def open_gradebook(course: Course) -> Iterator[Gradebook]:
     """Open the course's gradebook; its errors become one line with the mend."""
+    file = course.db_url.removeprefix("sqlite:///")
+    if file != course.db_url and not Path(file).is_file():
+        raise CourseError(f"there is no gradebook {file}: run `course build`")
     try:
         with Gradebook(course.db_url, course.directory.course_id) as gradebook:
             yield gradebook

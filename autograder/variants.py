@@ -7,6 +7,7 @@ kept beside the source notebook and never released.
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,8 +29,41 @@ class Variant:
     function: Callable
 
     def as_cell(self, source: str) -> str:
-        """Return a solution cell that behaves as this variant; `source` is its module's text."""
-        return f"{source}\n\n{self.of} = {self.name}\n"
+        """Return a solution cell that behaves as this variant; `source` is its module's text.
+
+        It holds the function, by the name that the question asks for, and what the function uses:
+        no other variant, and no docstring, which is a hint.
+        """
+        return _cell(self, source)
+
+
+def _cell(wanted: Variant, source: str) -> str:
+    module = ast.parse(source)
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    needed = [wanted.name]
+    for name in needed:  # grows while it is walked
+        found = {node.id for node in ast.walk(functions[name]) if isinstance(node, ast.Name)}
+        needed += sorted(found & functions.keys() - set(needed))
+    parts: list[ast.stmt] = []
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name in needed:
+            node.decorator_list = []
+            if node.name == wanted.name:
+                if ast.get_docstring(node) is not None:
+                    node.body = node.body[1:] or [ast.Pass()]
+                node.name = wanted.of
+            parts.append(node)
+        elif isinstance(node, ast.Import | ast.Assign | ast.ClassDef) or (
+            isinstance(node, ast.ImportFrom) and node.module != __name__
+        ):
+            parts.append(node)
+    text = ast.unparse(ast.Module(body=parts, type_ignores=[]))
+    # A function that calls itself does so by its old name.
+    recursive = any(
+        isinstance(node, ast.Name) and node.id == wanted.name
+        for node in ast.walk(functions[wanted.name])
+    )
+    return text + (f"\n\n{wanted.name} = {wanted.of}\n" if recursive else "\n")
 
 
 def variant(of: str) -> Callable[[F], F]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.course import Course
-from autograder.variants import load
+from autograder.variants import Variant, load
 
 Notebook = dict[str, Any]
 
@@ -242,6 +242,15 @@ def class_of(course: Course) -> list[Student]:
             refused=True,
         ),
     ]
+
+
+def solved_with(course: Course, kind: str, variant: Variant) -> Callable[[], Notebook]:
+    """Return the hand-in whose every answer is right but one, which is a variant of ps1."""
+    source = course.source(ASSIGNMENT)
+    release = (course.release(ASSIGNMENT) / f"{ASSIGNMENT}.ipynb").read_text("utf-8")
+    cell = variant.as_cell((source / f"{kind}.py").read_text("utf-8"))
+    answers = {**_answers(source / f"{ASSIGNMENT}.ipynb"), CELLS[variant.of]: cell}
+    return lambda: answer(json.loads(release), **answers)
 
 
 def _answers(path: Path) -> dict[str, str]:
