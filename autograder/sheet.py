@@ -302,7 +302,7 @@ def parse_submission(data: bytes, where: str) -> list[SubmittedCell]:
     version = notebook["nbformat"]
     if version != 4:
         raise SubmissionError(
-            f"{where} has nbformat {str(version)[:20]}, not 4: "
+            f"{where} has nbformat {ascii(version)[:20]}, not 4: "
             "open it in JupyterLab, save it, and hand it in again"
         )
     cells = notebook.get("cells")
