@@ -485,7 +485,8 @@ def test_a_call_that_does_not_end_is_interrupted_and_the_process_lives(theirs) -
 def test_a_call_that_swallows_the_interrupt_costs_its_process(theirs) -> None:
     f = theirs.get(
         "f",
-        "import time\ndef f():\n    while True:\n        try:\n            while True: time.sleep(0.01)\n"
+        "import time\ndef f():\n    while True:\n        try:\n"
+        "            while True: time.sleep(0.01)\n"
         "        except BaseException: pass",
         seconds=1.0,
     )

@@ -1,4 +1,4 @@
-"""A small nbgrader course and its students, for tests of the engine: two questions, one essay."""
+"""A small nbgrader course and its students, for tests of the engine: three questions, one essay."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbgrader.api import Gradebook
 
 from autograder.build import build
 from autograder.course import Course
@@ -52,6 +53,7 @@ def double_squares(x):
 
 DOUBLE = "def double(x):\n    return 2 * x"
 TOTAL = "def total(values):\n    return sum(values)"
+SIGN = "def sign(x):\n    return (x > 0) - (x < 0)"
 SECRET_LINE = "expected_secret_total = float(np.sum(values))"
 
 
@@ -98,6 +100,13 @@ def source() -> Any:
             "assert abs(float(total(values)) - expected_secret_total) < 1e-9\n"
             "### END HIDDEN TESTS",
         ),
+        _solution("sign", SIGN),
+        _test(
+            "sign_parts",
+            2,
+            "got = [sign(3), sign(-2)]\n### BEGIN HIDDEN TESTS\n"
+            "int(got[0] == 1) + int(got[1] == -1)  # a point each\n### END HIDDEN TESTS",
+        ),
         new_markdown_cell(
             "Why?\n\n### BEGIN MARK SCHEME\nany reason\n### END MARK SCHEME",
             metadata=_marked("essay", grade=True, solution=True, locked=False, points=2),
@@ -109,11 +118,11 @@ def source() -> Any:
     return new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
-def make_course(root: Path) -> Course:
-    """Write the course under `root`, build its release, and return it."""
+def make_course(root: Path, config: str = "") -> Course:
+    """Write the course under `root` with more `config`, build its release, and return it."""
     folder = root / "source" / NAME
     folder.mkdir(parents=True)
-    (root / "nbgrader_config.py").write_text(CONFIG)
+    (root / "nbgrader_config.py").write_text(CONFIG + config)
     nbformat.write(source(), folder / f"{NAME}.ipynb")
     (folder / "misconceptions.py").write_text(MISCONCEPTIONS)
     course = Course(root)
@@ -131,7 +140,8 @@ def hand_in(
 ) -> Path:
     """Hand in the release with some cells answered, by grade id; return the notebook's path.
 
-    `change` is called with the notebook before it is written; `extra` are cells (place, text).
+    `change` is called with the notebook before it is written; `extra` are cells (place, text);
+    `files` lie beside it (name, text).
     """
     notebook = release(course)
     for cell in notebook["cells"]:
@@ -146,7 +156,23 @@ def hand_in(
     path = course.submitted(NAME, student) / f"{NAME}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(notebook))
+    for name, text in options.get("files", ()):
+        (path.parent / name).write_text(text)
     return path
 
 
-RIGHT = {"double": DOUBLE, "total": TOTAL, "essay": "Because."}
+RIGHT = {"double": DOUBLE, "total": TOTAL, "sign": SIGN, "essay": "Because."}
+
+
+def gradebook_of(course: Course) -> dict[tuple[str, str], tuple]:
+    """Return what the gradebook holds, by student and cell."""
+    with Gradebook(course.db_url) as gradebook:
+        return {
+            (submission.student_id, grade.name): (
+                *(grade.auto_score, grade.manual_score, grade.needs_manual_grade),
+                notebook.late_submission_penalty,
+            )
+            for submission in gradebook.assignment_submissions(NAME)
+            for notebook in submission.notebooks
+            for grade in notebook.grades
+        }

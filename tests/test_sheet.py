@@ -1,0 +1,240 @@
+"""A submission is read as data and laid into the source's order, whatever it holds."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import NAME, RIGHT
+
+from autograder.errors import CourseError, SubmissionError
+from autograder.sheet import Arranged, Role, Sheet, arrange, bound_names, parse_submission
+
+SOURCE = tiny.source()
+
+
+def released() -> dict[str, Any]:
+    """Return what nbgrader makes of the source: here, the hidden regions cut out."""
+    notebook = json.loads(json.dumps(SOURCE))
+    for cell in notebook["cells"]:
+        lines, keep, kept = cell["source"].splitlines(), True, []
+        for line in lines:
+            if "### BEGIN" in line:
+                keep = False
+                if "SOLUTION" in line:
+                    kept.append("    raise NotImplementedError()")
+            if keep:
+                kept.append(line)
+            if "### END" in line:
+                keep = True
+        cell["source"] = "\n".join(kept)
+    return notebook
+
+
+SHEET = Sheet.parse(NAME, NAME, json.dumps(SOURCE).encode(), json.dumps(released()).encode())
+
+
+def answered(**answers: str) -> dict[str, Any]:
+    notebook = released()
+    for cell in notebook["cells"]:
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = {**RIGHT, **answers}.get(name, cell["source"])
+    return notebook
+
+
+def laid(notebook: Any) -> Arranged:
+    return arrange(SHEET, parse_submission(json.dumps(notebook).encode(), "x.ipynb"), "x.ipynb")
+
+
+def test_cells_have_the_roles_that_nbgrader_gives_them() -> None:
+    roles = {cell.grade_id or cell.position: cell.role for cell in SHEET.cells}
+    assert roles == {
+        0: Role.TEXT,
+        1: Role.GIVEN,
+        **dict.fromkeys(["double", "total", "sign"], Role.SOLUTION),
+        **dict.fromkeys(
+            ["double_check", "double_hidden", "total_check", "total_hidden"], Role.TEST
+        ),
+        "sign_parts": Role.TEST,
+        "essay": Role.MANUAL,
+    }
+    assert {name: len(cells) for name, cells in SHEET.questions.items()} == {
+        "double": 2,
+        "total": 2,
+        "sign": 1,
+        "essay": 1,
+    }
+    assert sum(cell.points for cell in SHEET.graded) == 11
+
+
+def test_only_a_solution_cells_own_names_come_from_the_student() -> None:
+    names = bound_names(
+        "import os\nfrom a import b as c\n%matplotlib inline\nx, (y, *z) = 1, (2, 3)\n"
+        "def f(q): inner = 1\nclass C: attribute = 1\nfor i in (): pass\nwith o as w: pass\n"
+        "(n := 5)\n!ls\n"
+    )
+    assert {"x", "y", "z", "f", "C", "i", "w", "n"} <= names
+    assert not {"os", "c", "q", "inner", "attribute"} & names
+
+
+def test_a_right_submission_is_laid_out_with_our_tests() -> None:
+    placed = laid(answered()).cells
+    assert [p.cell.position for p in placed if p.cell] == list(range(len(SHEET.cells)))
+    for p in placed:
+        assert p.cell is not None
+        expected = p.cell.source if p.cell.role is Role.TEST else p.text
+        assert p.text == expected
+    assert laid(answered()).notes == ()
+
+
+def test_an_extra_cell_follows_the_cell_that_it_followed() -> None:
+    notebook = answered()
+    extra = {"cell_type": "code", "metadata": {}, "source": "helper = 1", "id": "new"}
+    for place in range(len(notebook["cells"]) + 1):
+        changed = json.loads(json.dumps(notebook))
+        changed["cells"].insert(place, extra)
+        assert [p.text for p in laid(changed).cells].index("helper = 1") == place
+
+
+def test_an_edited_given_cell_is_known_by_its_id_and_an_old_notebooks_by_its_text() -> None:
+    notebook = answered()
+    notebook["cells"][1]["source"] = "import numpy as np, math"
+    assert laid(notebook).cells[1].text == "import numpy as np, math"
+    for cell in notebook["cells"]:
+        del cell["id"]
+    notebook["cells"][1]["source"] = "import numpy as np"
+    assert [p.cell is None for p in laid(notebook).cells] == [False] * len(SHEET.cells)
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_the_last_of_several_cells_with_one_name_is_the_cell(copies: int) -> None:
+    notebook = answered()
+    place = next(i for i, c in enumerate(notebook["cells"]) if c["source"] == RIGHT["total"])
+    for number in range(copies - 1):
+        notebook["cells"].insert(place, {**notebook["cells"][place], "source": f"x = {number}"})
+    texts = [p.text for p in laid(notebook).cells]
+    assert texts.count(RIGHT["total"]) == 1
+    at = texts.index(RIGHT["total"])
+    assert texts[at - copies + 1 : at] == [f"x = {n}" for n in reversed(range(copies - 1))]
+
+
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "is empty"),
+    "blank": (b" \n ", "is empty"),
+    "no JSON": (b"{'cells': []}", "not JSON"),
+    "half a notebook": (b'{"cells": [{"cell', "not JSON"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0", "not JSON"),
+    "no UTF-8": (b'{"a": "\xff"}', "not JSON"),
+    "deep": (b"[" * 200_000, "not JSON"),
+    "a number of 5000 digits": (b'{"nbformat": 1' + b"0" * 5000 + b"}", "not JSON"),
+    "a list": (b"[]", "JSON of another kind"),
+    "other JSON": (b'{"a": 1}', "JSON of another kind"),
+    "nbformat 3": (b'{"nbformat": 3, "worksheets": []}', "nbformat 3, not 4"),
+    "nbformat 5": (b'{"nbformat": 5, "cells": []}', "nbformat 5, not 4"),
+    "nbformat text": (b'{"nbformat": "\\ud800\\u001b[2J", "cells": []}', "nbformat"),
+    "nbformat null": (b'{"nbformat": null}', "nbformat None"),
+    "no cells": (b'{"nbformat": 4}', "no cells"),
+    "cells of no list": (b'{"nbformat": 4, "cells": {}}', "no cells"),
+    "a cell of no dict": (b'{"nbformat": 4, "cells": [1]}', "no known type"),
+    "a cell of no type": (b'{"nbformat": 4, "cells": [{"cell_type": "x"}]}', "no known type"),
+    "a cell of a list type": (b'{"nbformat": 4, "cells": [{"cell_type": []}]}', "no known type"),
+    "no source": (b'{"nbformat": 4, "cells": [{"cell_type": "code"}]}', "no text"),
+    "a source of numbers": (
+        b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": [1]}]}',
+        "no text",
+    ),
+    "no cell of ours": (b'{"nbformat": 4, "cells": []}', "of another assignment"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_refused_in_one_line_with_the_mend(name: str) -> None:
+    data, words = BROKEN[name]
+    with pytest.raises(SubmissionError) as caught:
+        arrange(SHEET, parse_submission(data, "submitted/x.ipynb"), "submitted/x.ipynb")
+    line = str(caught.value)
+    assert line.startswith("submitted/x.ipynb ")
+    assert words in line
+    assert line.isprintable()
+    line.encode("utf-8")
+
+
+def test_a_notebook_of_another_assignment_is_told_apart() -> None:
+    notebook = answered()
+    for cell in notebook["cells"]:
+        cell["id"] += "-other"
+        cell["source"] += "# other"
+        cell["metadata"] = {"nbgrader": {"grade_id": "other"}}
+    with pytest.raises(SubmissionError, match="another assignment"):
+        laid(notebook)
+
+
+def test_a_file_beyond_the_limit_is_refused_unparsed() -> None:
+    started = time.monotonic()
+    with pytest.raises(SubmissionError, match="its outputs cleared"):
+        parse_submission(b"[" * (33 * 2**20), "x.ipynb")
+    assert time.monotonic() - started < 1
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+marks = st.fixed_dictionaries(
+    {}, optional={"grade_id": st.sampled_from([*SHEET.by_grade_id, "other"]) | json_values}
+)
+cells = st.fixed_dictionaries(
+    {
+        "cell_type": st.sampled_from(["code", "markdown", "raw"]),
+        "source": st.text(max_size=20) | st.lists(st.text(max_size=9), max_size=3),
+    },
+    optional={
+        "id": st.sampled_from([c.cell_id for c in SHEET.cells]) | json_values,
+        "metadata": st.fixed_dictionaries({}, optional={"nbgrader": marks | json_values})
+        | json_values,
+    },
+)
+notebooks = st.fixed_dictionaries({"nbformat": st.just(4), "cells": st.lists(cells, max_size=9)})
+
+
+@settings(max_examples=200, deadline=None)
+@given(notebooks | st.fixed_dictionaries({"nbformat": json_values, "cells": json_values}))
+def test_any_notebook_is_refused_or_laid_out_with_every_cell_of_ours_once(notebook: dict) -> None:
+    try:
+        placed = laid(notebook).cells
+    except SubmissionError:
+        return
+    ours = [p.cell.position for p in placed if p.cell is not None]
+    assert ours == list(range(len(SHEET.cells)))
+    for p in placed:
+        if p.cell is not None and p.cell.role is Role.TEST:
+            assert (p.text, p.cell_type) == (p.cell.source, "code")
+        p.text.encode("utf-8")
+        assert "\0" not in p.text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused_or_cells(data: bytes) -> None:
+    try:
+        parse_submission(data, "x.ipynb")
+    except SubmissionError:
+        return
+
+
+def test_a_release_that_is_not_the_sources_is_a_course_error(tmp_path) -> None:
+    source, release = tmp_path / "a.ipynb", tmp_path / "b.ipynb"
+    source.write_text(json.dumps(SOURCE))
+    for text in ("", "{}", '{"cells": []}', json.dumps({"cells": released()["cells"][::-1]})):
+        release.write_text(text)
+        with pytest.raises(CourseError, match=f"course build {NAME}"):
+            Sheet.load(NAME, source, release)
+    release.unlink()
+    with pytest.raises(CourseError, match=f"No such file.*course build {NAME}"):
+        Sheet.load(NAME, source, release)
