@@ -75,7 +75,7 @@ HIDDEN = [mark(c)["grade_id"] for c in CODE if is_test(c) and "BEGIN HIDDEN TEST
 
 @functools.cache
 def code(name: str) -> CodeType:
-    (cell,) = (cell for cell in CODE if mark(cell).get("grade_id") == name)
+    (cell,) = (cell for cell in NOTEBOOK.cells if mark(cell).get("grade_id") == name)
     return compile(cell.source, f"<{name}>", "exec")
 
 
@@ -499,6 +499,25 @@ def test_the_hidden_tests_of_the_whole_sheet_take_a_tenth_of_a_second() -> None:
         assert failing(HIDDEN, namespace, seed) == set()
         costs.append(time.process_time() - start)
     assert min(costs) <= 0.1, f"{min(costs):.3f} s"
+
+
+@pytest.mark.parametrize(
+    ("cell", "mistakes"),
+    [
+        ("ritual_first_loss", ["skipgram_averaged", "naive_loss_without_minus"]),
+        ("ritual_gradients", ["naive_gradient_uphill", "negatives_overwritten"]),
+        ("ritual_gradients", ["skipgram_keeps_the_last_only", "cbow_without_the_share"]),
+        ("ritual_overfit", ["sgd_uphill", "naive_gradient_of_prediction_only"]),
+    ],
+)
+def test_the_ritual_notices_mistakes_in_the_students_own_code(
+    cell: str, mistakes: list[str]
+) -> None:
+    assert run(cell, dict(solved())) is None
+    for variant in MISCONCEPTIONS:
+        if variant.name in mistakes:
+            error = run(cell, with_function(variant.of, variant.function))
+            assert isinstance(error, AssertionError), variant.name
 
 
 def test_what_students_get_holds_points_in_order_and_tests_that_say_what_they_ask() -> None:

@@ -186,7 +186,7 @@ def negatives_without_repeats(v_c, o, U, negatives):
 def negatives_counted_twice_over(v_c, o, U, negatives):
     """You add up the shares of a repeated negative and then multiply by its count once more."""
     _, _, loss, grad_v_c, grad_U = _sampled(v_c, o, U, negatives)
-    for w, count in Counter(np.asarray(negatives).tolist()).items():
+    for w, count in Counter(negatives).items():
         grad_U[w] *= count
     return loss, grad_v_c, grad_U
 
@@ -232,7 +232,7 @@ def negatives_averaged(v_c, o, U, negatives):
 
 @variant("negative_sampling_loss_and_gradients")
 def negatives_ten_at_most(v_c, o, U, negatives):
-    """The number of negatives is written into your code, but it is as long as the array given."""
+    """The number of negatives is fixed in your code, but the list that is given has its own."""
     first = [negatives[k] for k in range(10)]
     return _sampled(v_c, o, U, np.array(first))[2:]
 

@@ -20,7 +20,8 @@
 # are close to *river*.
 #
 # **What you need.** Lectures 01 (`word_vectors`) and 02 (`word2vec`): the sheet uses their symbols
-# and leans on their derivations. **Time.** About four hours. No function needs more than ten lines.
+# and leans on their derivations. Question 4 runs ahead of lecture 03 and says what it needs.
+# **Time.** About four hours. No function needs more than ten lines.
 #
 # | | question | points |
 # |---|---|---|
@@ -102,7 +103,9 @@ def central_difference(f, theta, step=1e-5):
 # 3. **Can it overfit one batch?** A model that cannot learn six examples by heart will not learn a
 #    million.
 #
-# You can use question 2 from question 3 on. All three run on your own code after question 7.
+# The second one serves you from question 3 on: `central_difference(lambda v: f(v, o, U)[0], v_c)` is
+# what the gradient of `f` with respect to `v_c` should be. All three run on your own code after
+# question 7.
 
 # %% [markdown]
 # ## 1. Softmax
@@ -172,11 +175,13 @@ import torch
 rng = np.random.default_rng(np.random.randint(2**31 - 1))
 for m, n, dtype in [(4, 4, "float64"), (3, 5, "float32"), (1, 6, "float64"), (5, 1, "float64")]:
     x = rng.normal(scale=2, size=(m, n)).astype(dtype)
-    expected = torch.softmax(torch.tensor(x, dtype=torch.float64), dim=1).numpy()
+    rows = torch.tensor(x, dtype=torch.float64)
+    expected = torch.stack([torch.softmax(row, dim=0) for row in rows]).numpy()
     assert_close(softmax(x.copy()), expected, "softmax")
 # No single score overflows here, so this asks for a constant per row and nothing else.
 x = rng.integers(-12, 13, size=(3, 4)) / 4 + np.array([[300.0], [0.0], [-450.0]])
-assert_close(softmax(x.copy()), torch.softmax(torch.tensor(x), dim=1).numpy(), "softmax")
+expected = torch.stack([torch.softmax(row, dim=0) for row in torch.tensor(x)]).numpy()
+assert_close(softmax(x.copy()), expected, "softmax")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "softmax_large_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
@@ -392,15 +397,15 @@ for size, d, dtype in [(6, 3, "float64"), (1, 4, "float64"), (5, 1, "float32"), 
 # **The same word may be drawn twice.** Then its term stands in the sum twice, in the loss and in
 # both gradients. (What does NumPy do with `a[[1, 1]] += 5`? Try it in a cell of your own.)
 #
-# **Write `negative_sampling_loss_and_gradients(v_c, o, U, negatives)`.** `negatives` is an integer
-# array $(K,)$ of words that were drawn for you, $K \ge 1$; `o` is not among them. The rest is as in
+# **Write `negative_sampling_loss_and_gradients(v_c, o, U, negatives)`.** `negatives` is a list of
+# the $K \ge 1$ indices of the words that were drawn for you; `o` is not among them. The rest is as in
 # question 3: return the loss, `grad_v_c` $(d,)$ and `grad_U` $(\lvert V\rvert, d)$, and leave the
 # arguments as they are.
 
 
 # %% nbgrader={"grade": false, "grade_id": "negative_sampling", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def negative_sampling_loss_and_gradients(v_c, o, U, negatives):
-    """Return loss, grad_v_c (d,) and grad_U (|V|, d) for one pair and K negatives (K,)."""
+    """Return loss, grad_v_c (d,) and grad_U (|V|, d) for one pair and a list of negatives."""
     ### BEGIN SOLUTION
     words = np.concatenate([[o], negatives])
     yes = np.arange(len(words)) == 0
@@ -420,7 +425,7 @@ loss, grad_v_c, grad_U = negative_sampling_loss_and_gradients(
     np.array([1.0, 2.0]),
     0,
     np.array([[np.log(3.0), 0.0], [2.0, -1.0], [-2.0, 1.0], [5.0, 5.0]]),
-    np.array([1, 2, 1]),
+    [1, 2, 1],
 )
 assert_close(
     loss,
@@ -455,7 +460,7 @@ for size, d, K, dtype in [(9, 3, 4, "float64"), (3, 5, 12, "float64"), (6, 1, 1,
     scores = [math.fsum(row) for row in (U.astype(float) * v_c).tolist()]
     expected = math.log1p(math.exp(-scores[o]))
     expected += sum(math.log1p(math.exp(scores[w])) for w in negatives)
-    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.copy())
+    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
     assert_close(result[0], expected, "loss")
 ### END HIDDEN TESTS
 
@@ -473,12 +478,12 @@ for size, d, K, dtype in [(9, 3, 4, "float64"), (3, 5, 12, "float64"), (6, 1, 1,
     v = torch.tensor(v_c, dtype=torch.float64, requires_grad=True)
     scores = torch.tensor(U, dtype=torch.float64) @ v
     (-scores[o].sigmoid().log() - (-scores[negatives]).sigmoid().log().sum()).backward()
-    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.copy())
+    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
     assert_close(result[1], v.grad.numpy(), "grad_v_c")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "negative_sampling_grad_U_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
-# Hidden: the gradient with respect to U; different negatives, repeated ones, rows of no part.
+# Hidden: the gradient with respect to U; repeated negatives too, and rows that take no part.
 ### BEGIN HIDDEN TESTS
 import torch
 
@@ -498,7 +503,7 @@ for size, d, K, repeats, dtype in [
     u = torch.tensor(U, dtype=torch.float64, requires_grad=True)
     scores = u @ torch.tensor(v_c, dtype=torch.float64)
     (-scores[o].sigmoid().log() - (-scores[negatives]).sigmoid().log().sum()).backward()
-    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.copy())
+    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
     assert_close(result[2], u.grad.numpy(), "grad_U")
 ### END HIDDEN TESTS
 
@@ -508,11 +513,9 @@ for size, d, K, repeats, dtype in [
 # Where do the pairs come from? From a window that moves over the text, one center word at a time:
 #
 # ```text
-#   the   river   runs   past   the   old   mill          m = 2
-#        [  o      o      C      o     o  ]
-#
-#   [C     o       o ]
-#   the   river   runs   past   the   old   mill          fewer words at the edge
+# the   river   runs   past   the   old   mill
+#         o      o      C      o     o            center "past", m = 2
+#  C      o      o                                center "the", at the edge: fewer words
 # ```
 #
 # At the edges of the text the window is cut: words that are not there are neither replaced nor
@@ -1006,7 +1009,7 @@ assert abs(per_word - np.log(1000)) < 0.05, (
 # %% nbgrader={"grade": false, "grade_id": "ritual_gradients", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"]
 def with_negatives(v_c, o, U):
     """Negative sampling with a fixed draw, one word of it repeated."""
-    return negative_sampling_loss_and_gradients(v_c, o, U, np.array([0, 3, 0]))
+    return negative_sampling_loss_and_gradients(v_c, o, U, [0, 3, 0])
 
 
 def check_gradients(model, outside, loss_and_gradients):
@@ -1171,7 +1174,7 @@ pairs = []
 for article in articles:
     tokens = [index[word] for word in article if word in index]
     tokens = [w for w, dice in zip(tokens, rng.random(len(tokens)), strict=True) if dice < keep[w]]
-    pairs.append(np.array(skipgram_pairs(tokens, 4), dtype=np.int32))  # your pairs
+    pairs.append(np.array(list(skipgram_pairs(tokens, 4)), dtype=np.int32))  # your pairs
 pairs = np.concatenate(pairs)
 print(f"{len(vocabulary)} words, {len(pairs)} pairs")
 
