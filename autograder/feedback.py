@@ -1,6 +1,7 @@
 """`course feedback`: what each student sees of their grades, as HTML; several pages at a time.
 
-nbgrader's own converter and template do the work, with `autograder.seam.HideTests` in between.
+nbgrader's own converter and template do the work, with `autograder.seam.HideTests` in between and
+a table of contents of ours.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from pathlib import Path
 
 from autograder.course import Course
 from autograder.errors import CourseError, UsageError
+
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,21 @@ def graded_students(course: Course, assignment: str) -> list[str]:
 
 def write_page(root: Path, assignment: str, student: str) -> Page:
     """Write one student's feedback."""
+    import nbgrader
     from nbgrader.converters import GenerateFeedback
     from nbgrader.coursedir import CourseDirectory
 
     course = Course(root)
+    theirs = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
+    course.config.HTMLExporter.template_name = "verdicts"
+    course.config.HTMLExporter.extra_template_basedirs = [str(TEMPLATES), str(theirs)]
     directory = CourseDirectory(config=course.config)
     directory.assignment_id = assignment
     directory.student_id = glob.escape(student)
     converter = GenerateFeedback(coursedir=directory, config=course.config)
+    # Where our template finds the one that it extends, beside what the converter itself needs.
+    paths = [*converter.config.HTMLExporter.extra_template_paths, str(theirs)]
+    converter.config.HTMLExporter.extra_template_paths = paths
     converter.force = True
     converter.log.setLevel(logging.CRITICAL)
     try:
