@@ -18,7 +18,6 @@ from pathlib import Path
 from autograder.course import Course
 from autograder.errors import CourseError, UsageError
 
-
 TEMPLATES = Path(__file__).parent / "templates"
 
 
