@@ -4,6 +4,7 @@ Everything runs in this one process, as in a student's notebook; the engine is n
 the source notebook is executed with one solution function replaced.
 """
 
+# ruff: noqa: E501 - MUTANTS is a table: one row, one line
 from __future__ import annotations
 
 import ast

@@ -160,6 +160,19 @@ def sampling_by_autograd(v_c, o, U, negatives):
     return loss.item(), v.grad.numpy(), u.grad.numpy()
 
 
+@variant("negative_sampling_loss_and_gradients")
+def sampling_with_joined_lists(v_c, o, U, negatives):
+    """Joins the lists and flips the signs of the negatives' rows; columns all the way."""
+    indices = [o] + negatives  # noqa: RUF005
+    signs = np.array([[1.0]] + [[-1.0]] * len(negatives))
+    rows = signs * U[indices]
+    z = 1 / (1 + np.exp(-rows.dot(v_c.reshape(-1, 1))))
+    grad_U = np.zeros(U.shape)
+    for row, w in zip(signs * (z - 1), indices, strict=True):
+        grad_U[w, :] += row * v_c
+    return -np.sum(np.log(z)), (z - 1).T.dot(rows).flatten(), grad_U
+
+
 # Question 5
 
 

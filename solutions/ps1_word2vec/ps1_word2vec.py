@@ -47,8 +47,8 @@
 #
 # | symbol | code | shape | meaning |
 # |---|---|---|---|
-# | $\lvert V\rvert$ | `len(U)` | | number of words in the vocabulary; a word is an index |
-# | $d$ | | | length of a word vector |
+# | $\lvert V\rvert$ | `len(U)` | | words in the vocabulary, at least 1; a word is an index |
+# | $d$ | | | length of a word vector, at least 1 |
 # | $V$ | `V` | $(\lvert V\rvert, d)$ | input vectors, row $v_w$ |
 # | $U$ | `U` | $(\lvert V\rvert, d)$ | output vectors, row $u_w$ |
 # | $c$, $v_c$ | `center`, `v_c` | $(d,)$ | the center word and its input vector |
@@ -59,6 +59,9 @@
 #
 # Vectors are one-dimensional arrays. A gradient has the shape of what it is the gradient of: row
 # $w$ of `grad_U` is $\partial J / \partial u_w$.
+#
+# The next cell is given, like every cell that you cannot edit: `assert_close`, with which the
+# checks compare, and `central_difference`, which you meet below.
 
 # %% nbgrader={"grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import numpy as np
@@ -97,14 +100,14 @@ def central_difference(f, theta, step=1e-5):
 # 1. **Is the first loss near $\log\lvert V\rvert$?** A model that knows nothing gives every word
 #    the probability $1/\lvert V\rvert$. Another first loss means a wrong sign, a sum where a mean
 #    belongs, or vectors that start too large.
-# 2. **Do the gradients pass central differences?**
-#    $\partial J/\partial\theta_i \approx \big(J(\theta + \varepsilon e_i) - J(\theta - \varepsilon
-#    e_i)\big)/2\varepsilon$. The function `central_difference` above does that.
+# 2. **Do the gradients pass central differences?** Move one parameter a little up, then a little
+#    down, and divide what the loss does by the distance. `central_difference` above does that:
+#    $\partial J / \partial\theta_i \approx (J(\theta + \varepsilon e_i) - J(\theta - \varepsilon e_i)) / 2\varepsilon$.
 # 3. **Can it overfit one batch?** A model that cannot learn six examples by heart will not learn a
 #    million.
 #
-# The second one serves you from question 3 on: `central_difference(lambda v: f(v, o, U)[0], v_c)` is
-# what the gradient of `f` with respect to `v_c` should be. All three run on your own code after
+# The second one serves you from question 3 on: `central_difference(lambda v: f(v, o, U)[0], v_c)`
+# is what the gradient of `f` with respect to `v_c` should be. All three run on your own code after
 # question 7.
 
 # %% [markdown]
@@ -398,9 +401,9 @@ for size, d, dtype in [(6, 3, "float64"), (1, 4, "float64"), (5, 1, "float32"), 
 # both gradients. (What does NumPy do with `a[[1, 1]] += 5`? Try it in a cell of your own.)
 #
 # **Write `negative_sampling_loss_and_gradients(v_c, o, U, negatives)`.** `negatives` is a list of
-# the $K \ge 1$ indices of the words that were drawn for you; `o` is not among them. The rest is as in
-# question 3: return the loss, `grad_v_c` $(d,)$ and `grad_U` $(\lvert V\rvert, d)$, and leave the
-# arguments as they are.
+# the $K \ge 1$ indices of the words that were drawn for you; `o` is not among them. The rest is as
+# in question 3: return the loss, `grad_v_c` $(d,)$ and `grad_U` $(\lvert V\rvert, d)$, and leave
+# the arguments as they are.
 
 
 # %% nbgrader={"grade": false, "grade_id": "negative_sampling", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -521,8 +524,8 @@ for size, d, K, repeats, dtype in [
 # At the edges of the text the window is cut: words that are not there are neither replaced nor
 # invented.
 #
-# **Write `context_windows(tokens, m)`.** `tokens` is a list of words (strings or indices), $m \ge
-# 1$. Return a list with one window `(center, outside)` per token, in the order of the text:
+# **Write `context_windows(tokens, m)`.** `tokens` is a list of words (strings or indices) and `m`
+# at least 1. Return a list with one window `(center, outside)` per token, in the order of the text:
 # `center` is the token, `outside` the list of the up to $2m$ tokens around it, also in the order of
 # the text. The same word may stand in a window several times and is kept each time. In a text of
 # one word `outside` is empty.
@@ -1059,10 +1062,10 @@ assert last < 0.1, "six windows with six different centers can be learned by hea
 #
 # $$\cos(a, b) = \frac{a^\top b}{\lVert a\rVert\, \lVert b\rVert}$$
 #
-# **Write `nearest_neighbors(w, vectors, k)`.** `w` is the index of a word, `vectors` is $(\lvert
-# V\rvert, d)$ with no zero row, and $1 \le k \le \lvert V\rvert - 1$. Return the indices of the `k`
-# words whose vectors have the largest cosine with that of `w`, the most similar first. The word `w`
-# itself is left out.
+# **Write `nearest_neighbors(w, vectors, k)`.** `w` is the index of a word, `vectors` is
+# $(\lvert V\rvert, d)$ with no zero row, and $1 \le k \le \lvert V\rvert - 1$. Return the indices
+# of the `k` words whose vectors have the largest cosine with that of `w`, the most similar first.
+# The word `w` itself is left out.
 
 
 # %% nbgrader={"grade": false, "grade_id": "nearest_neighbors", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -1226,12 +1229,13 @@ for word in [
 # Take nothing off for language, length, or other symbols. An answer about negative sampling, right
 # in itself, gets the points of 2 and 3.
 #
-# A full answer: (a) All scores are 0, so each word has probability $1/\lvert V\rvert$ and the loss is
-# $\log\lvert V\rvert$. $\partial J/\partial v_c = U^\top\delta$ is zero because $U$ is, and
-# $\partial J/\partial u_w = \delta_w v_c$ is zero because $v_c$ is; so it is for every window, and a
-# step on one is as empty as a step on the whole text. (b) With $V$ random and $U = 0$,
+# A full answer: (a) All scores are 0, so each word has probability $1/\lvert V\rvert$ and the
+# loss is $\log\lvert V\rvert$. $\partial J/\partial v_c = U^\top\delta$ is zero because $U$ is, and
+# $\partial J/\partial u_w = \delta_w v_c$ is zero because $v_c$ is; so it is for every window, and
+# a step on one is as empty as a step on the whole text. (b) With $V$ random and $U = 0$,
 # $\partial J/\partial u_w = \delta_w v_c$ is not zero and $U$ moves at the first step, while
-# $\partial J/\partial v_c$ is still zero. From the second step on $U$ is not zero, and $V$ moves too.
+# $\partial J/\partial v_c$ is still zero. From the second step on $U$ is not zero, and $V$ moves
+# too.
 # ### END MARK SCHEME
 
 # %% [markdown]
