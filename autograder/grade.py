@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from nbgrader.utils import parse_utc
+from traitlets import TraitError
 
 from autograder import records
-from autograder.course import Course
+from autograder.course import CONFIG_NAME, Course
 from autograder.errors import CourseError, SubmissionError, UsageError
 from autograder.pool import Pool
 from autograder.settings import Grading
@@ -138,7 +139,10 @@ class Setup:
     @classmethod
     def read(cls, course: Course, assignment: str, *, unsafe: bool = False) -> Setup:
         """Read the assignment's source and release, and the course's settings."""
-        settings = Grading(config=course.config)
+        try:
+            settings = Grading(config=course.config)
+        except TraitError as error:
+            raise CourseError(f"{course.root / CONFIG_NAME}: {error}") from None
         source, release = course.source(assignment), course.release(assignment)
         sheets, texts = {}, {}
         for path in sorted(source.glob("*.ipynb")):

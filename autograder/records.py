@@ -6,6 +6,7 @@ results from: nbgrader's way of reading scores out of outputs fails open.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nbgrader.api import Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.api import Gradebook, InvalidEntry, MissingEntry, SubmittedNotebook
 from nbgrader.plugins import LateSubmissionPlugin
 from sqlalchemy.exc import DBAPIError
 
@@ -41,15 +42,20 @@ def open_gradebook(course: Course) -> Iterator[Gradebook]:
     file = course.db_url.removeprefix("sqlite:///")
     if file != course.db_url and not Path(file).is_file():
         raise CourseError(f"there is no gradebook {file}: run `course build`")
+    log = logging.getLogger("tornado.application")  # where nbgrader prints a traceback of its own
+    log.disabled, before = True, log.disabled
     try:
         with Gradebook(course.db_url, course.directory.course_id) as gradebook:
             yield gradebook
     except DBAPIError as error:
-        raise CourseError(_explain(course, error)) from None
+        raise CourseError(_explain(course, str(error.orig))) from None
+    except InvalidEntry as error:  # nbgrader's word for what the database refused
+        raise CourseError(_explain(course, str(error))) from None
+    finally:
+        log.disabled = before
 
 
-def _explain(course: Course, error: DBAPIError) -> str:
-    reason = str(error.orig)
+def _explain(course: Course, reason: str) -> str:
     where = course.db_url.removeprefix("sqlite:///")
     if "locked" in reason:
         mend = "another program is writing it; wait or close it, and run the command again"
