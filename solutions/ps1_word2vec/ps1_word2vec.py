@@ -1057,8 +1057,9 @@ assert last < 0.1, "six windows with six different centers can be learned by hea
 # %% [markdown]
 # ## 8. Nearest neighbors
 #
-# How near are two words? Frequent words tend to have longer vectors, so the scalar product would
-# name frequent words everywhere. The cosine looks at the direction alone:
+# How near are two words? The scalar product is large if one of the vectors is long, and some are
+# long for reasons that have little to do with meaning: the training below shows a word that would
+# be "near" hundreds of others. The cosine looks at the direction alone:
 #
 # $$\cos(a, b) = \frac{a^\top b}{\lVert a\rVert\, \lVert b\rVert}$$
 #
@@ -1196,46 +1197,53 @@ for word in [
     nearest = nearest_neighbors(index[word], vectors, 6)  # your neighbors
     print(f"{word:>10}: " + ", ".join(vocabulary[i] for i in nearest))
 
+products = vectors @ vectors.T - 1e9 * np.eye(len(vectors), dtype=np.float32)
+hits = np.bincount(np.argpartition(-products, 6, axis=1)[:, :6].ravel())
+loudest = hits.argmax()
+print(f"by scalar product, {vocabulary[loudest]!r} is a neighbor of {hits[loudest]} words")
+
 # %% [markdown]
 # Ten minutes of play: change the words in the last loop. Some neighbors surprise until you know the
 # text. Near *animals* you may meet a name from George Orwell, since one of the 106 articles is
 # about his *Animal Farm*. A word vector holds what was said about a word **in this text**, no more.
+#
+# The last line is why you compare directions. When we ran it, the loudest word was *cdp*, a
+# "census-designated place": it stands in a single article, 55 times in a list of Alaska's towns, and
+# its long vector would make it a neighbor of every fourth word.
 
 # %% [markdown]
 # ## 9. A written answer
 #
-# In the trainer above, `V` starts at random and `U` at zero. A classmate trains skip-gram with the
-# loss of question 3, starts **both** at zero, and reports that the loss "stays at
-# $\log\lvert V\rvert$ for each outside word, whatever the learning rate".
+# In the trainer above, `V` starts at random and `U` at zero. A classmate starts **both** at zero
+# and reports that the loss of question 4, with $K = 5$ negatives, "stays at 4.16 for each pair,
+# whatever the learning rate".
 
 # %% [markdown] nbgrader={"grade": false, "grade_id": "written", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": true}
-# **In three to six sentences**, for the naive-softmax loss of question 3: (a) What are $\hat y$,
-# the loss and the two gradients at $U = V = 0$, and why does gradient descent, stochastic or not,
-# never leave? (b) With `V` at random and `U` at zero it does learn. Which of the two
-# gradients is not zero at the first step then, and what gets the other matrix going?
+# **In three to six sentences**: (a) Where does 4.16 come from? (b) What are `grad_v_c` and `grad_U`
+# there, and why does no learning rate help, on one pair or on the whole text? (c) With `V` at
+# random and `U` at zero it does learn. Which of the two gradients is not zero at the first step
+# then, and what gets the other one going?
 #
 # ### BEGIN MARK SCHEME
-# Three points, one each:
+# Three points, one for each letter:
 #
-# 1. At U = V = 0 all scores are 0, so y_hat is uniform and the loss is log |V|. (Half a point if
-#    only one of the two is said.)
-# 2. Both gradients are zero, with the reason: grad_v_c is a combination of rows of U, grad_U has
-#    v_c as a factor, and both are zero; so every step, of the full text or of one window, is zero,
-#    with any learning rate. "It is a saddle" or "a stationary point" without that reason: half.
-# 3. With V random and U zero, grad_U = delta v_c is not zero (delta is not zero, v_c is not), while
-#    grad_v_c = U^T delta is zero at the first step; after it U is not zero, so grad_v_c is not
-#    either. Symmetric reasoning for the other way around (U random, V zero) is right too.
+# - (a) All scores are 0 and every sigmoid is 1/2, so each of the six terms is log 2: 6 log 2 =
+#   4.16. Half a point for "sigmoid(0) is 1/2" without the six terms.
+# - (b) Both are zero, with the reason: grad_v_c is a combination of rows of U, each row of grad_U
+#   is a multiple of v_c, and U and v_c are zero; so it is for every pair, and a step is zero times
+#   the learning rate. "It is a saddle" or "a stationary point" without that reason: half.
+# - (c) grad_U is not zero: its rows are (sigmoid - 1) v_c and sigmoid v_c, and v_c is not zero.
+#   Once U has moved, grad_v_c, which is made of rows of U, is not zero either. Half for the first
+#   sentence.
 #
-# Take nothing off for language, length, or other symbols. An answer about negative sampling, right
-# in itself, gets the points of 2 and 3.
+# Take nothing off for language, length or other symbols. An answer about the naive softmax, right
+# in itself, gets the points of (b) and (c).
 #
-# A full answer: (a) All scores are 0, so each word has probability $1/\lvert V\rvert$ and the
-# loss is $\log\lvert V\rvert$. $\partial J/\partial v_c = U^\top\delta$ is zero because $U$ is, and
-# $\partial J/\partial u_w = \delta_w v_c$ is zero because $v_c$ is; so it is for every window, and
-# a step on one is as empty as a step on the whole text. (b) With $V$ random and $U = 0$,
-# $\partial J/\partial u_w = \delta_w v_c$ is not zero and $U$ moves at the first step, while
-# $\partial J/\partial v_c$ is still zero. From the second step on $U$ is not zero, and $V$ moves
-# too.
+# A full answer: (a) $u^\top v_c = 0$ for all words, $\sigma(0) = 1/2$, and one positive and five
+# negatives lose $\log 2$ each: $6 \log 2 = 4.16$. (b) $-u_o/2 + \sum_k u_{w_k}/2 = 0$ since $U$ is
+# zero, and the rows $-v_c/2$, $v_c/2$ of `grad_U` are zero since $v_c$ is. No pair pulls anywhere,
+# so their sum does not either. (c) Now the rows $\pm v_c/2$ are not zero and $U$ moves first; from
+# the second step on $U$ is not zero, `grad_v_c` is not either, and $V$ moves too.
 # ### END MARK SCHEME
 
 # %% [markdown]
