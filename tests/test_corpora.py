@@ -296,5 +296,4 @@ def test_without_the_parallels_much_would_leak(monkeypatch):
     """The table is needed: chapters drawn one by one leave far more copies across the sides."""
     monkeypatch.setattr(corpora, "_groups", dict)
     monkeypatch.setattr(sys.modules[__name__], "SIDES", {place: split(*place) for place in SIDES})
-    found, verses = near_duplicates("test", {"train", "valid"})
-    assert found / verses > 0.02
+    assert near_duplicates("test", {"train", "valid"}) == (38, 1_778)
