@@ -1,0 +1,178 @@
+"""What a student sees of their grade: verdicts, hints and comments; never a hidden test."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import tiny
+from nbgrader.api import Gradebook
+from tiny import NAME, RIGHT
+
+from autograder import feedback as pages
+from autograder import grade as grading
+from autograder.course import Course
+from autograder.errors import CourseError, UsageError
+from autograder.seam import HideTests, _verdict
+
+PRINTS = "def total(values):\n    print('I was given', list(values))\n    return sum(values) / 5"
+SAYS = "def sign(x):\n    raise ValueError('the input was <b>%r</b>' % x)"
+TELLS = "def double(x):\n    raise type(f'I_saw_{x}'.replace('.', '_'), (Exception,), {})"
+STUDENTS = {
+    "right": RIGHT,
+    "mean": {**RIGHT, "total": "def total(values):\n    return float(np.mean(values))"},
+    "spy": {**RIGHT, "total": PRINTS, "sign": SAYS, "double": TELLS},
+    "stub": {},
+    "loop": {**RIGHT, "total": "def total(values):\n    while True: pass"},
+    "markup": {**RIGHT, "essay": "<script>alert(1)</script> <b>because</b>"},
+}
+HIDDEN = [
+    line.strip()
+    for cell in tiny.source().cells
+    for region in re.findall(r"### BEGIN (?:HIDDEN|MARK).*?\n(.*?)### END", cell.source, re.DOTALL)
+    for line in region.splitlines()
+]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Course:
+    course = tiny.make_course(tmp_path_factory.mktemp("feedback"), "c.Grading.cell_seconds = 2\n")
+    for student, answers in STUDENTS.items():
+        tiny.hand_in(course, student, answers)
+    grading.grade(course, NAME, jobs=2)
+    with Gradebook(course.db_url) as gradebook:
+        essay = gradebook.find_grade("essay", NAME, NAME, "right")
+        essay.manual_score, essay.needs_manual_grade = 1.5, False
+        comment = gradebook.find_comment("essay", NAME, NAME, "right")
+        comment.manual_comment = "Well put & <em>short</em>."
+        gradebook.db.commit()
+    found = pages.feedback(course, NAME, jobs=2)
+    assert [page.message for page in found if page.path is None] == []
+    return course
+
+
+def text_of(course: Course, student: str) -> str:
+    (path,) = course.feedback(NAME, student).glob("*.html")
+    return path.read_text("utf-8")
+
+
+def read(course: Course, student: str) -> str:
+    """Return a page's text as a reader sees it."""
+    body = text_of(course, student).partition("<body")[2]
+    return html.unescape(re.sub(r"<[^>]+>", "", body))
+
+
+def test_there_are_hidden_lines_to_look_for() -> None:
+    assert tiny.SECRET_LINE in HIDDEN
+    assert "any reason" in HIDDEN
+    assert len(HIDDEN) == 9
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_no_hidden_line_is_in_a_page(course, student: str) -> None:
+    page, seen = text_of(course, student), read(course, student)
+    graded = (course.autograded(NAME, student) / f"{NAME}.ipynb").read_text()
+    assert "expected_secret_total" in graded, "the control: the TA's notebook has the hidden tests"
+    for line in HIDDEN:
+        assert line not in seen
+        assert html.escape(line) not in page
+    for word in ("expected_secret", "HIDDEN TESTS", "MARK SCHEME", "any reason", "default_rng"):
+        assert word not in page
+
+
+def test_what_student_code_prints_or_raises_in_a_hidden_test_is_not_shown(course) -> None:
+    graded = (course.autograded(NAME, "spy") / f"{NAME}.ipynb").read_text()
+    assert graded.count("I was given") >= 2, "the control: the TA sees it"
+    seen = read(course, "spy")
+    numbers = re.findall(r"I was given \[([^\]]*)\]", seen)
+    assert numbers in ([], ["1, 2, 3"]), "only the visible check's own numbers"
+    assert "np.float64" not in seen
+    assert "I_saw_" not in re.sub(r"I_saw_2\b|I_saw_\{x\}", "", seen)
+    assert "the input was <b>3" not in seen
+
+
+def test_verdicts_are_words_for_a_student(course) -> None:
+    assert "passed" in read(course, "right")
+    assert "failed: a check did not hold" in read(course, "mean")
+    assert "not attempted: the stub still stands here" in read(course, "stub")
+    assert "timed out: your code did not finish in the time" in read(course, "loop")
+
+
+def test_a_known_mistake_shows_its_hint_and_only_there(course) -> None:
+    hint = "Hint: This is the mean: divide by nothing."
+    assert [student for student in STUDENTS if hint in read(course, student)] == ["mean"]
+
+
+def test_scores_and_comments_of_people_are_shown(course) -> None:
+    seen = read(course, "right")
+    assert "10.5 of 11 points" in seen
+    assert "Well put" in seen
+    assert "No response." in read(course, "stub")
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_no_script_of_a_student_is_in_a_page(course, student: str) -> None:
+    assert "alert(1)</script>" not in text_of(course, student)
+    assert "<script>alert" not in text_of(course, student)
+
+
+def test_several_jobs_write_the_same_pages_as_one(course, tmp_path) -> None:
+    before = {student: text_of(course, student) for student in STUDENTS}
+    copy = Course(Path(shutil.copytree(course.root, tmp_path / "course")))
+    shutil.rmtree(copy.root / "feedback")
+    seen: list[int] = []
+    found = pages.feedback(copy, NAME, jobs=1, watch=lambda page, total: seen.append(total))
+    assert [page.student for page in found] == sorted(STUDENTS)
+    assert seen == [len(STUDENTS)] * len(STUDENTS)
+    assert {student: text_of(copy, student) for student in STUDENTS} == before
+
+
+def test_one_page_that_cannot_be_written_is_said_and_the_others_are(course, tmp_path) -> None:
+    copy = Course(Path(shutil.copytree(course.root, tmp_path / "course")))
+    (copy.autograded(NAME, "mean") / f"{NAME}.ipynb").write_text("{}")
+    found = {page.student: page for page in pages.feedback(copy, NAME, ["mean", "right"], jobs=1)}
+    assert found["right"].path is not None
+    assert found["mean"].path is None
+    assert "no feedback for mean" in found["mean"].message
+    assert "\n" not in found["mean"].message
+
+
+def test_feedback_is_for_those_who_were_graded(course, tmp_path) -> None:
+    with pytest.raises(UsageError, match=f"nobody has no graded {NAME}"):
+        pages.feedback(course, NAME, ["nobody"])
+    copy = Course(Path(shutil.copytree(course.root, tmp_path / "course")))
+    shutil.rmtree(copy.root / "autograded")
+    with pytest.raises(CourseError, match=f"course grade {NAME}"):
+        pages.feedback(copy, NAME)
+
+
+def test_a_verdict_is_escaped_wherever_its_words_come_from() -> None:
+    output = _verdict({"status": "failed", "message": "<i>", "hints": ["use `a<b` & <script>"]})
+    shown: dict[str, Any] = output["data"]
+    assert "<i>" not in shown["text/html"]
+    assert "<script>" not in shown["text/html"]
+    assert "<code>a&lt;b</code> &amp; &lt;script&gt;" in shown["text/html"]
+    assert shown["text/plain"] == "failed: <i>\nHint: use `a<b` & <script>"
+
+
+def test_a_hidden_tests_outputs_go_and_a_visible_checks_stay() -> None:
+    def treated(source: str) -> nbformat.NotebookNode:
+        output = nbformat.v4.new_output("stream", name="stdout", text="printed")
+        cell = nbformat.v4.new_code_cell(source, outputs=[output])
+        cell.metadata = nbformat.from_dict(
+            {
+                "nbgrader": {"grade": True, "solution": False, "grade_id": "t"},
+                "autograder": {"status": "failed", "message": "m", "hints": []},
+            }
+        )
+        return HideTests().preprocess_cell(cell, {}, 0)[0]
+
+    hidden = treated("assert a\n### BEGIN HIDDEN TESTS\nassert b\n### END HIDDEN TESTS")
+    assert hidden.source == "assert a"
+    assert [o.output_type for o in hidden.outputs] == ["display_data"]
+    assert [o.output_type for o in treated("assert a").outputs] == ["display_data", "stream"]
