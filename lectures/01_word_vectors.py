@@ -9,7 +9,7 @@
 # ---
 
 # %% [markdown]
-# # 01 Word vectors: from counting to predicting
+# # 01 · Word vectors: from counting to predicting
 #
 # A program sees *france* and *spain* as two strings. Nothing in the letters says that one can often
 # stand where the other does. **How can numbers say it, and can text alone supply the numbers?**
