@@ -105,6 +105,10 @@ def _save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmiss
         )
         notebook = next(n for n in submission.notebooks if n.name == result.notebook)
         fill(notebook, result)
+        if submission.total_seconds_late > 0:
+            # The penalty is bounded by the score, which the database sums up.
+            gradebook.db.flush()
+            gradebook.db.expire(notebook, ["score"])
         _penalize(notebook, result, submission.total_seconds_late, late)
 
 

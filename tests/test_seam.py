@@ -1,0 +1,198 @@
+"""nbgrader's own commands and buttons go through the engine, and give what `course grade` gives."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import tiny
+from nbgrader.api import Gradebook
+from tiny import NAME, RIGHT
+
+from autograder import grade as grading
+from autograder import seam
+from autograder.course import Course
+
+NBGRADER = Path(sys.executable).parent / "nbgrader"
+CONFIG = """
+c.Grading.cell_seconds = 2
+from nbgrader.plugins import LateSubmissionPlugin
+class OnePointAnHour(LateSubmissionPlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return total_seconds_late // 3600
+c.AssignLatePenalties.plugin_class = OnePointAnHour
+"""
+FORGED = "get_ipython().input_transformers_cleanup.append(lambda lines: [])\ndouble = total = len"
+LATE = "2026-03-01 02:30:00.0 UTC"
+
+
+def drop_tests(notebook: dict) -> None:
+    def is_test(cell: dict) -> bool:
+        return cell["metadata"].get("nbgrader", {}).get("grade", False)
+
+    notebook["cells"] = [cell for cell in notebook["cells"] if not is_test(cell)]
+
+
+STUDENTS = {
+    "right": (RIGHT, {}),
+    "late": (RIGHT, {"files": [("timestamp.txt", LATE)]}),
+    "very_late": ({}, {"files": [("timestamp.txt", LATE)]}),
+    "partial": ({**RIGHT, "sign": "def sign(x): return 1"}, {}),
+    "noisy": ({**RIGHT, "double": f"import warnings\nwarnings.warn('!')\n{tiny.DOUBLE}"}, {}),
+    "stub": ({}, {}),
+    "forged": ({"double": FORGED, "total": "total = len", "sign": "sign = len"}, {}),
+    "no_tests": (RIGHT, {"change": drop_tests}),
+    "loop": ({**RIGHT, "total": "def total(values):\n    while True: pass"}, {}),
+    "own_file": (
+        {**RIGHT, "double": "from tools import double"},
+        {"files": [("tools.py", tiny.DOUBLE)]},
+    ),
+}
+
+
+def nbgrader(course: Course, *arguments: str) -> str:
+    done = subprocess.run(
+        [NBGRADER, *arguments], cwd=course.root, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory) -> tuple[Course, Course]:
+    """One class graded by `course grade`, and a copy of it by `nbgrader autograde`."""
+    root = tmp_path_factory.mktemp("seam")
+    ours = tiny.make_course(root / "ours", CONFIG)
+    (ours.root / "gradebook.secret").write_text("s" * 60)
+    with Gradebook(ours.db_url) as gradebook:
+        gradebook.update_or_create_assignment(NAME, duedate="2026-03-01 00:00:00")
+    for student, (answers, options) in STUDENTS.items():
+        tiny.hand_in(ours, student, answers, **options)
+    theirs = Course(Path(shutil.copytree(ours.root, root / "theirs")))
+    grading.grade(ours, NAME, jobs=2)
+    nbgrader(theirs, "autograde", NAME)
+    return ours, theirs
+
+
+def test_nbgraders_command_gives_the_same_scores(both) -> None:
+    ours, theirs = (tiny.gradebook_of(course) for course in both)
+    assert {student for student, _ in ours} == set(STUDENTS)
+    assert theirs == ours
+
+
+def test_nbgraders_command_writes_the_same_notebooks(both) -> None:
+    def cells(course: Course, student: str) -> list:
+        path = course.autograded(NAME, student) / f"{NAME}.ipynb"
+        notebook = nbformat.read(path, as_version=4)
+        return [
+            (cell.source, cell.get("outputs"), cell.metadata.get("autograder"))
+            for cell in notebook.cells
+        ]
+
+    for student in STUDENTS:
+        assert cells(both[0], student) == cells(both[1], student), student
+
+
+def test_a_forged_pass_gains_nothing_by_either_way(both) -> None:
+    for course in both:
+        scores = {
+            cell: row[0]
+            for (who, cell), row in tiny.gradebook_of(course).items()
+            if who == "forged"
+        }
+        assert sum(score or 0 for score in scores.values()) == 0, scores
+
+
+def test_a_deleted_test_is_put_back_and_a_warning_costs_nothing_by_either_way(both) -> None:
+    for course in both:
+        book = tiny.gradebook_of(course)
+        for student in ("no_tests", "noisy"):
+            assert book[student, "total_hidden"][0] == 3.0
+            assert book[student, "double_hidden"][0] == 2.0
+
+
+def test_a_late_penalty_is_the_plugins_and_never_more_than_the_score(both) -> None:
+    for course in both:
+        book = tiny.gradebook_of(course)
+        assert book["late", "total_hidden"][3] == 2.0  # two and a half hours
+        assert book["very_late", "total_hidden"][3] == 0.0  # of a score of 0
+        assert book["right", "total_hidden"][3] is None
+
+
+def test_feedback_by_nbgraders_command_shows_no_hidden_test(both) -> None:
+    _, theirs = both
+    nbgrader(theirs, "generate_feedback", NAME)
+    for student in STUDENTS:
+        (path,) = theirs.feedback(NAME, student).glob("*.html")
+        page = path.read_text()
+        assert "expected_secret" not in page
+        assert "HIDDEN TESTS" not in page
+        assert "MARK SCHEME" not in page
+        assert re.search(r"passed|failed|not attempted|timed out", page)
+
+
+@pytest.fixture
+def course(both, tmp_path) -> Course:
+    return Course(Path(shutil.copytree(both[0].root, tmp_path / "course")))
+
+
+def test_a_manual_grade_and_comment_are_kept_when_graded_again(course) -> None:
+    with Gradebook(course.db_url) as gradebook:
+        essay = gradebook.find_grade("essay", NAME, NAME, "right")
+        essay.manual_score, essay.needs_manual_grade = 1.5, False
+        gradebook.find_comment("essay", NAME, NAME, "right").manual_comment = "Good."
+        test = gradebook.find_grade("total_hidden", NAME, NAME, "partial")
+        test.manual_score, test.extra_credit = 1.0, 0.5
+        gradebook.db.commit()
+    grading.grade(course, NAME, ["right", "partial"], jobs=1, force=True)
+    book = tiny.gradebook_of(course)
+    # As nbgrader does: kept, and shown to the person again.
+    assert book["right", "essay"] == (None, 1.5, True, None)
+    assert book["partial", "total_hidden"] == (3.0, 1.0, True, None)
+    with Gradebook(course.db_url) as gradebook:
+        comment = gradebook.find_comment("essay", NAME, NAME, "right")
+        assert (comment.manual_comment, comment.auto_comment) == ("Good.", None)
+        assert gradebook.find_grade("total_hidden", NAME, NAME, "partial").extra_credit == 0.5
+
+
+def test_a_later_submission_of_the_same_answers_is_graded_again_for_its_penalty(course) -> None:
+    (course.submitted(NAME, "right") / "timestamp.txt").write_text("2026-03-01 05:10:00 UTC")
+    (result,) = grading.grade(course, NAME, ["right"], jobs=1)
+    assert result.status == "graded"
+    assert tiny.gradebook_of(course)["right", "total_hidden"][3] == 5.0
+
+
+def test_what_nbgrader_graded_can_be_graded_by_course_and_the_other_way(both, tmp_path) -> None:
+    theirs = Course(Path(shutil.copytree(both[1].root, tmp_path / "course")))
+    before = tiny.gradebook_of(theirs)
+    (result,) = grading.grade(theirs, NAME, ["partial"], jobs=1)
+    assert result.status == "graded"  # by nbgrader before: there is no mark of ours
+    assert tiny.gradebook_of(theirs) == before
+
+
+def test_a_refused_submission_is_nbgraders_failure_and_not_the_classes(both, tmp_path) -> None:
+    course = Course(Path(shutil.copytree(both[0].root, tmp_path / "course")))
+    shutil.rmtree(course.root / "autograded")
+    (course.submitted(NAME, "stub") / f"{NAME}.ipynb").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})
+    )
+    done = subprocess.run(
+        [NBGRADER, "autograde", NAME], cwd=course.root, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode != 0
+    assert "another assignment" in done.stderr
+    assert not (course.autograded(NAME, "stub")).exists()
+    assert (course.autograded(NAME, "right") / f"{NAME}.ipynb").is_file()
+
+
+def test_the_seam_forks_nothing_from_the_process_that_it_runs_in() -> None:
+    """The formgrader grades inside of its own server, which has threads and open sockets."""
+    source = Path(seam.__file__).read_text()
+    assert "os.fork" not in source
+    assert "multiprocessing" not in source
