@@ -11,7 +11,6 @@ import atexit
 import html
 import os
 import re
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +31,26 @@ from autograder.sheet import MAX_NOTEBOOK_BYTES
 Resources = dict[str, Any]
 
 
-@lru_cache(maxsize=4)
-def _pool(root: Path, assignment: str, digest: str) -> tuple[Setup, Pool]:
-    """One job for an assignment as it is now; kept, since a converter grades a class in a row."""
+_kept: dict[tuple[Path, str], tuple[Setup, Pool]] = {}
+
+
+def _pool(root: Path, assignment: str) -> tuple[Setup, Pool]:
+    """One job for an assignment as it is now; kept, since a converter grades a class in a row.
+
+    One pool at a time: a server would otherwise hold those of every version of every assignment.
+    """
     setup = Setup.read(Course(root), assignment)
-    pool = Pool(1, setup.message, setup.modules)
-    atexit.register(pool.close)
-    return setup, pool
+    kept = _kept.get((root, assignment))
+    if kept is None or kept[0].digest != setup.digest:
+        _drop_pool()
+        _kept[root, assignment] = kept = setup, Pool(1, setup.message, setup.modules)
+    return kept
+
+
+@atexit.register
+def _drop_pool() -> None:
+    while _kept:
+        _kept.popitem()[1][1].close()
 
 
 class Execute(NbGraderPreprocessor):
@@ -49,8 +61,7 @@ class Execute(NbGraderPreprocessor):
         course = Course(Path(CourseDirectory(parent=self).root or ".").resolve())
         about = resources["nbgrader"]
         assignment, student, name = about["assignment"], about["student"], about["notebook"]
-        digest = Setup.read(course, assignment).digest
-        setup, pool = _pool(course.root, assignment, digest)
+        setup, pool = _pool(course.root, assignment)
         folder = course.submitted(assignment, student)
         path = folder / f"{name}.ipynb"
         task = {
@@ -59,7 +70,11 @@ class Execute(NbGraderPreprocessor):
             "where": os.path.relpath(path, course.root),
             "files": helper_files(folder, setup.sheets),
         }
-        ((_, kind, answer),) = pool.map([(student, task)])
+        try:
+            ((_, kind, answer),) = pool.map([(student, task)])
+        except BaseException:
+            _drop_pool()  # it may owe an answer: the next submission gets a new one
+            raise
         if kind == "refused":
             raise SubmissionError(answer)
         if kind != "graded":

@@ -13,11 +13,14 @@ import nbformat
 import pytest
 import tiny
 from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
 from tiny import NAME, RIGHT
+from traitlets.config import Config
 
 from autograder import grade as grading
 from autograder import seam
 from autograder.course import Course
+from autograder.errors import CourseError
 
 NBGRADER = Path(sys.executable).parent / "nbgrader"
 CONFIG = """
@@ -189,6 +192,32 @@ def test_a_refused_submission_is_nbgraders_failure_and_not_the_classes(both, tmp
     assert "another assignment" in done.stderr
     assert not (course.autograded(NAME, "stub")).exists()
     assert (course.autograded(NAME, "right") / f"{NAME}.ipynb").is_file()
+
+
+def test_a_pool_that_was_killed_is_replaced_for_the_next_submission(course, monkeypatch) -> None:
+    monkeypatch.chdir(course.root)
+
+    def grade_one() -> dict:
+        about = {"assignment": NAME, "student": "right", "notebook": NAME}
+        config = Config(course.config)
+        directory = CourseDirectory(config=config)
+        step = seam.Execute(parent=directory)
+        _, resources = step.preprocess(nbformat.v4.new_notebook(), {"nbgrader": about})
+        return {score["grade_id"]: score["score"] for score in resources["autograder"]["scores"]}
+
+    try:
+        before = grade_one()
+        assert before["total_hidden"] == 3.0
+        assert len(seam._kept) == 1
+        ((_, pool),) = seam._kept.values()
+        for process in pool._processes:
+            process.kill()
+            process.wait()
+        with pytest.raises(CourseError, match="was killed"):
+            grade_one()
+        assert grade_one() == before
+    finally:
+        seam._drop_pool()
 
 
 def test_the_seam_forks_nothing_from_the_process_that_it_runs_in() -> None:
