@@ -53,16 +53,14 @@ def find(calls: list[Call], ran: Ran, variants: list[Variant], again: Again) -> 
 
 def _answers_alike(function: Callable, call: Call) -> bool:
     def resolve(reference: Reference) -> Any:
-        return call.functions.get(reference.number, reference)
-
-    def resolve_reply(reference: Reference) -> Any:
-        return reference
+        ours = reference.owner == "grader"
+        return call.functions.get(reference.number, reference) if ours else reference
 
     if call.reply is None:
         return False
     try:
         _, _, args, kwargs, show_args = decode(call.frame, resolve)
-        reply = decode(call.reply, resolve_reply)
+        reply = decode(call.reply, resolve)
     except (WireError, ValueError):
         return False
     try:
@@ -100,6 +98,8 @@ def same(a: Any, b: Any) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
+    if a is b:  # a function that the test lent
+        return True
     if isinstance(a, torch.Tensor):
         a = a.detach().numpy()
     if isinstance(b, torch.Tensor):

@@ -22,7 +22,8 @@
 # are close to *river*.
 #
 # **What you need.** Lectures 01 (`word_vectors`) and 02 (`word2vec`): the sheet uses their symbols
-# and leans on their derivations. **Time.** About four hours. No function needs more than ten lines.
+# and leans on their derivations. Question 4 runs ahead of lecture 03 and says what it needs.
+# **Time.** About four hours. No function needs more than ten lines.
 #
 # | | question | points |
 # |---|---|---|
@@ -48,8 +49,8 @@
 #
 # | symbol | code | shape | meaning |
 # |---|---|---|---|
-# | $\lvert V\rvert$ | `len(U)` | | number of words in the vocabulary; a word is an index |
-# | $d$ | | | length of a word vector |
+# | $\lvert V\rvert$ | `len(U)` | | words in the vocabulary, at least 1; a word is an index |
+# | $d$ | | | length of a word vector, at least 1 |
 # | $V$ | `V` | $(\lvert V\rvert, d)$ | input vectors, row $v_w$ |
 # | $U$ | `U` | $(\lvert V\rvert, d)$ | output vectors, row $u_w$ |
 # | $c$, $v_c$ | `center`, `v_c` | $(d,)$ | the center word and its input vector |
@@ -60,6 +61,9 @@
 #
 # Vectors are one-dimensional arrays. A gradient has the shape of what it is the gradient of: row
 # $w$ of `grad_U` is $\partial J / \partial u_w$.
+#
+# The next cell is given, like every cell that you cannot edit: `assert_close`, with which the
+# checks compare, and `central_difference`, which you meet below.
 
 # %% nbgrader={"cell_type": "code", "checksum": "c7b89792787c4a6b9dbae840245fbc10", "grade": false, "grade_id": "setup", "locked": true, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 import numpy as np
@@ -98,13 +102,15 @@ def central_difference(f, theta, step=1e-5):
 # 1. **Is the first loss near $\log\lvert V\rvert$?** A model that knows nothing gives every word
 #    the probability $1/\lvert V\rvert$. Another first loss means a wrong sign, a sum where a mean
 #    belongs, or vectors that start too large.
-# 2. **Do the gradients pass central differences?**
-#    $\partial J/\partial\theta_i \approx \big(J(\theta + \varepsilon e_i) - J(\theta - \varepsilon
-#    e_i)\big)/2\varepsilon$. The function `central_difference` above does that.
+# 2. **Do the gradients pass central differences?** Move one parameter a little up, then a little
+#    down, and divide what the loss does by the distance. `central_difference` above does that:
+#    $\partial J / \partial\theta_i \approx (J(\theta + \varepsilon e_i) - J(\theta - \varepsilon e_i)) / 2\varepsilon$.
 # 3. **Can it overfit one batch?** A model that cannot learn six examples by heart will not learn a
 #    million.
 #
-# You can use question 2 from question 3 on. All three run on your own code after question 7.
+# The second one serves you from question 3 on: `central_difference(lambda v: f(v, o, U)[0], v_c)`
+# is what the gradient of `f` with respect to `v_c` should be. All three run on your own code after
+# question 7.
 
 # %% [markdown]
 # ## 1. Softmax
@@ -282,25 +288,25 @@ assert_close(
 # **The same word may be drawn twice.** Then its term stands in the sum twice, in the loss and in
 # both gradients. (What does NumPy do with `a[[1, 1]] += 5`? Try it in a cell of your own.)
 #
-# **Write `negative_sampling_loss_and_gradients(v_c, o, U, negatives)`.** `negatives` is an integer
-# array $(K,)$ of words that were drawn for you, $K \ge 1$; `o` is not among them. The rest is as in
-# question 3: return the loss, `grad_v_c` $(d,)$ and `grad_U` $(\lvert V\rvert, d)$, and leave the
-# arguments as they are.
+# **Write `negative_sampling_loss_and_gradients(v_c, o, U, negatives)`.** `negatives` is a list of
+# the $K \ge 1$ indices of the words that were drawn for you; `o` is not among them. The rest is as
+# in question 3: return the loss, `grad_v_c` $(d,)$ and `grad_U` $(\lvert V\rvert, d)$, and leave
+# the arguments as they are.
 
-# %% nbgrader={"cell_type": "code", "checksum": "6ab50fa049fde067dbc77e5b239c0705", "grade": false, "grade_id": "negative_sampling", "locked": false, "schema_version": 3, "solution": true, "task": false} deletable=false
+# %% nbgrader={"cell_type": "code", "checksum": "599fda92f88511a5a8e6d0382eca4cf7", "grade": false, "grade_id": "negative_sampling", "locked": false, "schema_version": 3, "solution": true, "task": false} deletable=false
 def negative_sampling_loss_and_gradients(v_c, o, U, negatives):
-    """Return loss, grad_v_c (d,) and grad_U (|V|, d) for one pair and K negatives (K,)."""
+    """Return loss, grad_v_c (d,) and grad_U (|V|, d) for one pair and a list of negatives."""
     # YOUR CODE HERE
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "007358d69af7f7590c5fe95f58bcf05b", "grade": true, "grade_id": "negative_sampling_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "a12c912b790b45eaa8e1bdf0eaeb1e00", "grade": true, "grade_id": "negative_sampling_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # The score of word 0 is log 3, so its sigmoid is 0.75; those of words 1 and 2 are 0, sigmoid 0.5.
 loss, grad_v_c, grad_U = negative_sampling_loss_and_gradients(
     np.array([1.0, 2.0]),
     0,
     np.array([[np.log(3.0), 0.0], [2.0, -1.0], [-2.0, 1.0], [5.0, 5.0]]),
-    np.array([1, 2, 1]),
+    [1, 2, 1],
 )
 assert_close(
     loss,
@@ -328,8 +334,8 @@ assert_close(
 # %% nbgrader={"cell_type": "code", "checksum": "2eac92785896a3f891d26ffa0091a071", "grade": true, "grade_id": "negative_sampling_grad_v_c_hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # Hidden: the gradient with respect to v_c.
 
-# %% nbgrader={"cell_type": "code", "checksum": "8107e2d1e8a0e414b8ad708825053f6b", "grade": true, "grade_id": "negative_sampling_grad_U_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
-# Hidden: the gradient with respect to U; different negatives, repeated ones, rows of no part.
+# %% nbgrader={"cell_type": "code", "checksum": "13cecb3083bb5b0cf6ce757c86601457", "grade": true, "grade_id": "negative_sampling_grad_U_hidden", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# Hidden: the gradient with respect to U; repeated negatives too, and rows that take no part.
 
 # %% [markdown]
 # ## 5. Windows over a text
@@ -337,18 +343,16 @@ assert_close(
 # Where do the pairs come from? From a window that moves over the text, one center word at a time:
 #
 # ```text
-#   the   river   runs   past   the   old   mill          m = 2
-#        [  o      o      C      o     o  ]
-#
-#   [C     o       o ]
-#   the   river   runs   past   the   old   mill          fewer words at the edge
+# the   river   runs   past   the   old   mill
+#         o      o      C      o     o            center "past", m = 2
+#  C      o      o                                center "the", at the edge: fewer words
 # ```
 #
 # At the edges of the text the window is cut: words that are not there are neither replaced nor
 # invented.
 #
-# **Write `context_windows(tokens, m)`.** `tokens` is a list of words (strings or indices), $m \ge
-# 1$. Return a list with one window `(center, outside)` per token, in the order of the text:
+# **Write `context_windows(tokens, m)`.** `tokens` is a list of words (strings or indices) and `m`
+# at least 1. Return a list with one window `(center, outside)` per token, in the order of the text:
 # `center` is the token, `outside` the list of the up to $2m$ tokens around it, also in the order of
 # the text. The same word may stand in a window several times and is kept each time. In a text of
 # one word `outside` is empty.
@@ -557,20 +561,23 @@ def sgd_step(loss_and_gradient, theta, alpha):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "bb57fd795a19f988f66fa55aecb676c5", "grade": true, "grade_id": "sgd_step_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "71dcc85aad089a8176efc4c01e7d4999", "grade": true, "grade_id": "sgd_step_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 def bowl(theta):
     """J = theta_0**2 + 2 * theta_1**2."""
     return theta[0] ** 2 + 2 * theta[1] ** 2, np.array([2.0, 4.0]) * theta
 
 
-start = np.array([3.0, -1.0])
+# Calls sgd_step with copies of the arguments; gives its result, and the copies as it left them.
+from autograder.testing import call_and_arguments
+
+new, (_, old, _) = call_and_arguments(sgd_step, bowl, np.array([3.0, -1.0]), 0.1)
 assert_close(
-    sgd_step(bowl, start, 0.1),
+    new,
     [2.4, -0.6],
     "theta after one step",
     "The gradient there is [6, -4]; a tenth of it is taken away.",
 )
-assert_close(start, [3.0, -1.0], "the old theta", "It must keep its values: return a new array.")
+assert_close(old, [3.0, -1.0], "the old theta", "It must keep its values: return a new array.")
 
 # %% nbgrader={"cell_type": "code", "checksum": "6ac2e4a20de5ce75f8938bcd611f3b87", "grade": true, "grade_id": "sgd_step_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # Hidden: other functions, shapes and step lengths.
@@ -595,10 +602,10 @@ assert abs(per_word - np.log(1000)) < 0.05, (
 )
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "e5c2697e96440a672224d46384ab2973", "grade": false, "grade_id": "ritual_gradients", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "4e15e7b396fedfe083605d5b988b8ce1", "grade": false, "grade_id": "ritual_gradients", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
 def with_negatives(v_c, o, U):
     """Negative sampling with a fixed draw, one word of it repeated."""
-    return negative_sampling_loss_and_gradients(v_c, o, U, np.array([0, 3, 0]))
+    return negative_sampling_loss_and_gradients(v_c, o, U, [0, 3, 0])
 
 
 def check_gradients(model, outside, loss_and_gradients):
@@ -644,15 +651,16 @@ assert last < 0.1, "six windows with six different centers can be learned by hea
 # %% [markdown]
 # ## 8. Nearest neighbors
 #
-# How near are two words? Frequent words tend to have longer vectors, so the scalar product would
-# name frequent words everywhere. The cosine looks at the direction alone:
+# How near are two words? The scalar product is large if one of the vectors is long, and some are
+# long for reasons that have little to do with meaning: the training below shows a word that would
+# be "near" hundreds of others. The cosine looks at the direction alone:
 #
 # $$\cos(a, b) = \frac{a^\top b}{\lVert a\rVert\, \lVert b\rVert}$$
 #
-# **Write `nearest_neighbors(w, vectors, k)`.** `w` is the index of a word, `vectors` is $(\lvert
-# V\rvert, d)$ with no zero row, and $1 \le k \le \lvert V\rvert - 1$. Return the indices of the `k`
-# words whose vectors have the largest cosine with that of `w`, the most similar first. The word `w`
-# itself is left out.
+# **Write `nearest_neighbors(w, vectors, k)`.** `w` is the index of a word, `vectors` is
+# $(\lvert V\rvert, d)$ with no zero row, and $1 \le k \le \lvert V\rvert - 1$. Return the indices
+# of the `k` words whose vectors have the largest cosine with that of `w`, the most similar first.
+# The word `w` itself is left out.
 
 # %% nbgrader={"cell_type": "code", "checksum": "aabe09dd9dd02c2ceed2f718ccc0adb0", "grade": false, "grade_id": "nearest_neighbors", "locked": false, "schema_version": 3, "solution": true, "task": false} deletable=false
 def nearest_neighbors(w, vectors, k):
@@ -721,7 +729,7 @@ def train(pairs, counts, d=50, K=5, alpha=0.1, epochs=4, batch=1024, seed=0):
     return V
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "353d5015332c9f7ab52ae821955e6540", "grade": false, "grade_id": "train_on_wikipedia", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution", "nbval-skip"] deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "a9d6c9fbf9e82f05d8c32ad7af0f70ef", "grade": false, "grade_id": "train_on_wikipedia", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution", "nbval-skip"] deletable=false editable=false
 from collections import Counter
 
 from lectures import corpora
@@ -738,7 +746,7 @@ pairs = []
 for article in articles:
     tokens = [index[word] for word in article if word in index]
     tokens = [w for w, dice in zip(tokens, rng.random(len(tokens)), strict=True) if dice < keep[w]]
-    pairs.append(np.array(skipgram_pairs(tokens, 4), dtype=np.int32))  # your pairs
+    pairs.append(np.array(list(skipgram_pairs(tokens, 4)), dtype=np.int32))  # your pairs
 pairs = np.concatenate(pairs)
 print(f"{len(vocabulary)} words, {len(pairs)} pairs")
 
@@ -757,23 +765,32 @@ for word in [
     nearest = nearest_neighbors(index[word], vectors, 6)  # your neighbors
     print(f"{word:>10}: " + ", ".join(vocabulary[i] for i in nearest))
 
+products = vectors @ vectors.T - 1e9 * np.eye(len(vectors), dtype=np.float32)
+hits = np.bincount(np.argpartition(-products, 6, axis=1)[:, :6].ravel())
+loudest = hits.argmax()
+print(f"by scalar product, {vocabulary[loudest]!r} is a neighbor of {hits[loudest]} words")
+
 # %% [markdown]
 # Ten minutes of play: change the words in the last loop. Some neighbors surprise until you know the
 # text. Near *animals* you may meet a name from George Orwell, since one of the 106 articles is
 # about his *Animal Farm*. A word vector holds what was said about a word **in this text**, no more.
+#
+# The last line is why you compare directions. When we ran it, the loudest word was *cdp*, a
+# "census-designated place": it stands in a single article, 55 times in a list of Alaska's towns, and
+# its long vector would make it a neighbor of every fourth word.
 
 # %% [markdown]
 # ## 9. A written answer
 #
-# In the trainer above, `V` starts at random and `U` at zero. A classmate trains skip-gram with the
-# loss of question 3, starts **both** at zero, and reports that the loss "stays at
-# $\log\lvert V\rvert$ for each outside word, whatever the learning rate".
+# In the trainer above, `V` starts at random and `U` at zero. A classmate starts **both** at zero
+# and reports that the loss of question 4, with $K = 5$ negatives, "stays at 4.16 for each pair,
+# whatever the learning rate".
 
-# %% [markdown] nbgrader={"cell_type": "markdown", "checksum": "5d505141442efcc302e488f82f2feea3", "grade": false, "grade_id": "written", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": true} deletable=false editable=false
-# **In three to six sentences**, for the naive-softmax loss of question 3: (a) What are $\hat y$,
-# the loss and the two gradients at $U = V = 0$, and why does gradient descent, stochastic or not,
-# never leave? (b) With `V` at random and `U` at zero it does learn. Which of the two
-# gradients is not zero at the first step then, and what gets the other matrix going?
+# %% [markdown] nbgrader={"cell_type": "markdown", "checksum": "349436b39f71e703c69595f07e935225", "grade": false, "grade_id": "written", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": true} deletable=false editable=false
+# **In three to six sentences**: (a) Where does 4.16 come from? (b) What are `grad_v_c` and `grad_U`
+# there, and why does no learning rate help, on one pair or on the whole text? (c) With `V` at
+# random and `U` at zero it does learn. Which of the two gradients is not zero at the first step
+# then, and what gets the other one going?
 #
 
 # %% [markdown]

@@ -936,14 +936,17 @@ def bowl(theta):
     return theta[0] ** 2 + 2 * theta[1] ** 2, np.array([2.0, 4.0]) * theta
 
 
-start = np.array([3.0, -1.0])
+# Calls sgd_step with copies of the arguments; gives its result, and the copies as it left them.
+from autograder.testing import call_and_arguments
+
+new, (_, old, _) = call_and_arguments(sgd_step, bowl, np.array([3.0, -1.0]), 0.1)
 assert_close(
-    sgd_step(bowl, start, 0.1),
+    new,
     [2.4, -0.6],
     "theta after one step",
     "The gradient there is [6, -4]; a tenth of it is taken away.",
 )
-assert_close(start, [3.0, -1.0], "the old theta", "It must keep its values: return a new array.")
+assert_close(old, [3.0, -1.0], "the old theta", "It must keep its values: return a new array.")
 
 # %% nbgrader={"grade": true, "grade_id": "sgd_step_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 # Hidden: other functions, shapes and step lengths.
