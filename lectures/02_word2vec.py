@@ -679,6 +679,13 @@ assert seconds(small_text, V, U) > 5 * seconds(small_text[:64], V, U)
 # windows, with one learning rate.
 #
 # **Predict before you run.** How much of the loss, 8.56 at the start, does each remove?
+#
+# <details><summary>Answer</summary>
+#
+# About 0.03 and 1.4. The start is almost flat (section 8 says why), so a single step, however well
+# it is aimed and measured, gets nowhere. Sixty-four rough ones can turn with the ground.
+#
+# </details>
 
 # %%
 at_start, grad_V, grad_U = cbow_batch(V, U, small_text)
@@ -808,7 +815,13 @@ assert eigenvalues[0] < -0.01 < 0.01 < eigenvalues[-1]
 # first pair of singular vectors of a table of counts: the SVD of lecture 01 returns.
 #
 # **Predict before you run.** Starts with random numbers of size $10^{-2}$, $10^{-4}$, $10^{-6}$
-# and 0: which of the four loss curves reaches the end?
+# and 0: which of the four losses falls, and how do the curves differ?
+#
+# <details><summary>Answer</summary>
+#
+# All but the last. The three that fall have the same shape, shifted by the same wait each time.
+#
+# </details>
 
 
 # %%
