@@ -68,7 +68,8 @@ notebooks: setup ## run every notebook and compare its outputs with the stored o
 
 bench: setup ## measure: every script of benchmarks/
 	@for script in benchmarks/*.py; do \
-	  echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script"; \
+	  echo "== $$script"; \
+	  OMP_NUM_THREADS=1 $(BIN)/python -m "benchmarks.$$(basename "$$script" .py)"; \
 	done
 
 # The comment at the top of the lock is kept. A local label (2.13.0+cpu) names a build, no version;

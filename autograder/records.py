@@ -114,12 +114,17 @@ def _save(gradebook: Gradebook, results: list[NotebookScores], late: LateSubmiss
 
 def fill(notebook: SubmittedNotebook, result: NotebookScores) -> None:
     """Set the scores and automatic comments of one notebook; the caller commits."""
+    source = notebook.notebook
+    # By id: a grade's own `name` is a query for each cell of each student.
+    cells = [*source.grade_cells, *source.task_cells, *source.solution_cells]
+    names = {cell.id: cell.name for cell in cells}
     for grade in notebook.grades:
         # A cell without a verdict is not graded: no old score stands in for it.
-        grade.auto_score = result.scores.get(grade.name)
+        grade.auto_score = result.scores.get(names[grade.cell_id])
         grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
     for comment in notebook.comments:
-        comment.auto_comment = "No response." if comment.name in result.unchanged else None
+        unanswered = names[comment.cell_id] in result.unchanged
+        comment.auto_comment = "No response." if unanswered else None
 
 
 def _penalize(

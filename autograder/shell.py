@@ -235,4 +235,5 @@ def reseed(seed: int) -> None:
     """Seed the generators that a cell may use without naming a seed."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed % 2**63)
+    # Not torch.manual_seed, which looks for every kind of accelerator each time.
+    torch.default_generator.manual_seed(seed % 2**63)

@@ -1,6 +1,6 @@
 """Submissions a second: `course grade` beside stock `nbgrader autograde`, in one run.
 
-    python benchmarks/grading.py [--submissions N] [--repeats R] [--jobs J]
+    python -m benchmarks.grading [--submissions N] [--repeats R] [--jobs J]
 
 Both grade the same right answers to ps1_word2vec into a new gradebook each time; the scores must
 be equal, or the figure means nothing. Prints the median and the range of the ratio. Figures of two
