@@ -183,7 +183,7 @@ def odd_but_right(course: Course) -> set[str]:
     os.mkfifo(folder / "pipe.py")
     (folder / "gone.py").symlink_to("/nowhere")
     (folder / "passwd").symlink_to("/etc/passwd")
-    Path(os.fsdecode(bytes(folder) + b"/\xff\xfe.py")).write_text("x = 1")
+    Path(os.fsdecode(bytes(folder) + b"/!\xff\xfe.py")).write_text("x = 1")
     for number in range(50):
         (folder / f"{number}.txt").write_text("x")
     with (folder / "big.bin").open("wb") as file:

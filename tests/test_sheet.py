@@ -123,6 +123,21 @@ def test_the_last_of_several_cells_with_one_name_is_the_cell(copies: int) -> Non
     assert texts[at - copies + 1 : at] == [f"x = {n}" for n in reversed(range(copies - 1))]
 
 
+def test_a_helper_between_the_halves_of_a_split_cell_stays_between_them() -> None:
+    notebook = answered()
+    place = next(i for i, c in enumerate(notebook["cells"]) if c["source"] == RIGHT["total"])
+    half = {**notebook["cells"][place], "source": "first = 1"}
+    helper = {"cell_type": "code", "metadata": {}, "source": "helper = first"}
+    notebook["cells"][place:place] = [half, helper]
+    texts = [p.text for p in laid(notebook).cells]
+    at = texts.index(RIGHT["total"])
+    assert texts[at - 2 : at] == ["first = 1", "helper = first"]
+
+
+def test_what_no_file_or_database_can_hold_is_replaced() -> None:
+    assert laid(answered(total="a = '\0\ud800'")).cells[5].text == "a = '\ufffd?'"
+
+
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "blank": (b" \n ", "is empty"),
