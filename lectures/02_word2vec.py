@@ -701,6 +701,7 @@ for batch in np.split(small_text, 64):
 many_small_steps = cbow_batch(V, U, small_text)[0]
 
 print(f"start {at_start:.2f}, one full step {one_full_step:.2f}, 64 of SGD {many_small_steps:.2f}")
+assert abs(at_start - np.log(len(words))) < 0.01
 assert at_start - many_small_steps > 3 * (at_start - one_full_step)
 
 # %% [markdown]
