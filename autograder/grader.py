@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from autograder import hints
+from autograder.alarm import OutOfTime, time_limit
 from autograder.sheet import (
     Arranged,
     Cell,
@@ -232,8 +233,21 @@ class _Session:
     def _run_given(self, cell: Cell) -> None:
         self._bind_theirs()
         reseed(self._seed("grader", cell.cell_id))
-        self._shell.run(cell.source)
+        self._run_ours(cell)
         self._their_names -= self.sheet.our_names[cell.position]
+
+    def _run_ours(self, cell: Cell) -> Ran:
+        """Run one of the course's cells; one that loops on a student's value is stopped too."""
+        # Later than the student's time for this cell, so that no answer is cut off half read.
+        seconds = self._rules.cell_seconds + self._wall.grace + 1
+        try:
+            with time_limit(seconds):
+                ran = self._shell.run(cell.source)
+        except OutOfTime as error:
+            ran = Ran(error, None)
+        if isinstance(ran.error, OutOfTime):
+            self._wall.record.timed_out = True
+        return ran
 
     def _bind_theirs(self) -> None:
         """Bind the names of the solution cells to what the student's process has for them."""
@@ -254,7 +268,7 @@ class _Session:
         self._bind_theirs()
         number = self._seed("grader", cell.grade_id)
         reseed(number)
-        ran = self._shell.run(cell.source)
+        ran = self._run_ours(cell)
         record = self._wall.record
         score = Score(
             grade_id=cell.grade_id,

@@ -7,15 +7,14 @@ the course's functions; runs nothing of the student's.
 
 from __future__ import annotations
 
-import signal
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
+from autograder.alarm import OutOfTime, time_limit
 from autograder.shell import Ran
 from autograder.variants import Variant
 from autograder.wall import Call
@@ -35,18 +34,18 @@ def find(calls: list[Call], ran: Ran, variants: list[Variant], again: Again) -> 
     fails the same line of the test when it is put in that function's place.
     """
     try:
-        with _time_limit(SECONDS), warnings.catch_warnings(), np.errstate(all="ignore"):
+        with time_limit(SECONDS), warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             for variant in variants:
                 mine = [call for call in calls if call.name == variant.of]
                 if not mine or not all(_answers_alike(variant.function, call) for call in mine):
                     continue
                 ours = again(variant.of, variant.function)
-                if isinstance(ours.error, _OutOfTime):  # IPython keeps whatever a cell raises
+                if isinstance(ours.error, OutOfTime):  # IPython keeps whatever a cell raises
                     return []
                 if _same_failure(ours, ran):
                     return [variant.note]
-    except _OutOfTime:
+    except OutOfTime:
         pass
     return []
 
@@ -121,21 +120,3 @@ def _same(a: Any, b: Any) -> bool:
 
 def _is_sequence(value: Any) -> bool:
     return isinstance(value, list | tuple)
-
-
-class _OutOfTime(BaseException):
-    pass
-
-
-@contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    def stop(*_: Any) -> None:
-        raise _OutOfTime
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

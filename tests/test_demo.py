@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
+from nbgrader.validator import Validator
 
 from autograder.course import Course
 from autograder.grade import Result, grade
@@ -93,3 +101,57 @@ def test_the_endless_loop_is_stopped_and_says_so(demo: Course) -> None:
     }
     assert verdicts["skipgram_pairs_check"] == "timed out"
     assert verdicts["skipgram_pairs_hidden"] == "timed out"
+
+
+@pytest.mark.parametrize(
+    ("folder", "passes"), [("solutions", True), ("assignments", False)], ids=["source", "release"]
+)
+def test_nbgraders_validator_reads_the_sheet(demo: Course, folder: str, passes: bool) -> None:
+    said = io.StringIO()
+    path = demo.root / folder / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+    validator = Validator()
+    validator.stream = said
+    validator.validate_and_print(str(path))
+    assert ("Success! Your notebook passes all the tests." in said.getvalue()) == passes
+    assert ("VALIDATION FAILED ON 10 CELL(S)!" in said.getvalue()) != passes
+
+
+def test_the_formgrader_shows_every_submission(
+    demo: Course, results: dict[str, Result], tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", "server", "--no-browser", "--allow-root"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="]
+    address = f"http://127.0.0.1:{port}/formgrader"
+
+    def get(path: str) -> str:
+        with urllib.request.urlopen(f"{address}/{path}", timeout=30) as answer:
+            return answer.read().decode()
+
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen(
+            command, cwd=demo.root, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                listed = json.loads(get(f"api/submissions/{ASSIGNMENT}"))
+                break
+            except OSError:
+                assert server.poll() is None, (tmp_path / "log").read_text()
+                assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.2)
+        scores = {row["student"]: row["score"] for row in listed if row["autograded"]}
+        graded = {name: r.score for name, r in results.items() if r.status != "refused"}
+        assert scores == graded
+        for row in json.loads(get(f"api/submitted_notebooks/{ASSIGNMENT}/{ASSIGNMENT}")):
+            page = get(f"submissions/{row['id']}/")
+            assert "Submission #" in page
+            assert "softmax_rows_hidden" in page
+    finally:
+        server.terminate()
+        server.wait(30)

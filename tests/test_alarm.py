@@ -1,0 +1,39 @@
+"""The course's own code has a time limit too: a student's answer can make a test loop."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from autograder.alarm import OutOfTime, time_limit
+from autograder.grade import grade
+from tests import tiny
+
+
+def test_what_takes_too_long_is_stopped_and_nothing_after_it() -> None:
+    def spin() -> None:
+        while True:
+            pass
+
+    with pytest.raises(OutOfTime), time_limit(0.05):
+        spin()
+    time.sleep(0.1)
+
+
+def test_a_test_that_loops_on_a_students_number_costs_only_its_own_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tiny.source()
+    (cell,) = (
+        c for c in source.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "total_check"
+    )
+    cell.source = "for _ in range(int(total([1, 2, 3]))):\n    pass"
+    monkeypatch.setattr(tiny, "source", lambda: source)
+    course = tiny.make_course(tmp_path)
+    tiny.hand_in(course, "huge", {**tiny.RIGHT, "total": "def total(values):\n    return 10**12"})
+    (result,) = grade(course, tiny.NAME, jobs=1)
+    assert result.statuses["total_check"] == "timed out"
+    assert result.statuses["total_hidden"] == "failed"
+    assert result.statuses["double_hidden"] == "passed"
