@@ -927,8 +927,8 @@ assert results[2, 10][1] < 1.2
 # | $\mathrm{softmax}(\log(1+X))$ is the share of counts, one added | section 6, *cat* |
 # | One vector predicts itself about twice too often | section 6, trained for $J$ |
 #
-# Not shown here: that these vectors are *good* on people's judgments (lecture 03 and 04 measure it,
-# with intervals), and how to find the best $\theta$ without counts (lecture 02).
+# Not shown here: that these vectors are *good* on people's judgments, and how to find the best
+# $\theta$ without counts. Lecture 02 does both, the first with intervals.
 #
 # ## Exercises
 #
