@@ -14,7 +14,6 @@ import json
 import os
 import secrets
 import shutil
-import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,12 +21,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from nbgrader.utils import parse_utc
 from traitlets import TraitError
 
 from autograder import records
 from autograder.course import CONFIG_NAME, Course
 from autograder.errors import CourseError, SubmissionError, UsageError
+from autograder.handed_in import helper_files, read_regular, read_timestamp
 from autograder.pool import Pool
 from autograder.settings import Grading
 from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet
@@ -36,8 +35,6 @@ MARK = ".grading.json"
 """File in a student's autograded folder that says how, and that, it was graded."""
 
 BATCH = 16
-MAX_HELPER_FILES = 20
-MAX_HELPER_BYTES = 2 * 2**20
 TRUST = "separate"
 
 
@@ -235,61 +232,6 @@ def _plain_errors(path: Path) -> Iterator[None]:
         raise CourseError(f"{path}: {error.strerror}; {mend}") from None
 
 
-# Files of the students'.
-
-
-def read_regular(path: Path, limit: int) -> bytes:
-    """Return the bytes of a regular file; refuse links, pipes, devices and what is too large."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        reason = "is a link" if error.errno == errno.ELOOP else f"({error.strerror})"
-        raise SubmissionError(f"{path} cannot be read: {reason}") from None
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):  # first: Python opens no file object on a folder
-        os.close(descriptor)
-        raise SubmissionError(f"{path} is no regular file: ask the student to hand it in again")
-    with os.fdopen(descriptor, "rb") as file:
-        if status.st_size > limit:
-            raise SubmissionError(
-                f"{path} has {status.st_size >> 20} MiB (limit {limit >> 20}): "
-                "ask for it with its outputs cleared"
-            )
-        return file.read(limit + 1)
-
-
-def helper_files(folder: Path, notebooks: Iterable[str]) -> dict[str, bytes]:
-    """Return the student's own small files beside the notebooks, within limits."""
-    found: dict[str, bytes] = {}
-    left = MAX_HELPER_BYTES
-    skip = {f"{name}{suffix}" for name in notebooks for suffix in (".ipynb", ".py")}
-    for path in sorted(folder.iterdir()):
-        if path.name in skip or path.name == "timestamp.txt" or path.name.startswith("."):
-            continue
-        if len(found) >= MAX_HELPER_FILES or path.suffix == ".ipynb":
-            continue
-        with contextlib.suppress(SubmissionError):
-            data = read_regular(path, left)
-            left -= len(data)
-            found[path.name] = data
-    return found
-
-
-def read_timestamp(folder: Path) -> datetime | None:
-    """Return when a submission was handed in (UTC), if its `timestamp.txt` says so.
-
-    nbgrader's own reader follows links, waits for pipes, and exits on what is no time.
-    """
-    path = folder / "timestamp.txt"
-    if not os.path.lexists(path):
-        return None
-    text = read_regular(path, 1000).decode("utf-8", "replace").strip()
-    try:
-        return parse_utc(text) if text else None
-    except (ValueError, OverflowError):
-        raise SubmissionError(f"{path} holds no time: correct it, or delete it") from None
-
-
 @dataclass
 class _Done:
     """A student whose every notebook is graded, ready to be saved."""
@@ -398,6 +340,7 @@ class _Work:
         graded[name] = answer
         if len(graded) < len(self._setup.sheets):
             return None
+        del self._graded[student]  # memory stays flat, however large the class
         result = self._summarize(student, graded)
         scores = [
             records.NotebookScores(

@@ -24,7 +24,8 @@ from nbgrader.preprocessors.clearmarkingscheme import ClearMarkScheme
 from autograder import records
 from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError
-from autograder.grade import Setup, helper_files, read_regular
+from autograder.grade import Setup
+from autograder.handed_in import helper_files, read_regular
 from autograder.pool import Pool
 from autograder.sheet import MAX_NOTEBOOK_BYTES
 

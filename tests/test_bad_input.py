@@ -17,7 +17,7 @@ import tiny
 from nbgrader.api import Gradebook
 from tiny import NAME, RIGHT
 
-from autograder import cli
+from autograder import cli, handed_in
 from autograder import grade as grading
 from autograder.course import Course
 
@@ -222,7 +222,7 @@ def test_bad_submissions_are_refused_and_the_rest_is_graded(run, course) -> None
     copied = {path.name for path in course.autograded(NAME, "odd_files").iterdir()}
     assert "passwd" not in copied
     assert "big.bin" not in copied
-    assert len(copied) <= grading.MAX_HELPER_FILES + 2
+    assert len(copied) <= handed_in.MAX_HELPER_FILES + 2
 
     # Said again in a table, to a person: no markup, no control characters, and nothing is lost.
     code, out, err = run("grade", NAME)
