@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.errors import CourseError, UsageError
+from autograder.errors import CourseError, UsageError, plain
 
 if TYPE_CHECKING:
     from autograder.course import Course
@@ -260,8 +260,7 @@ def _hoisted(arguments: list[str]) -> list[str]:
 
 def _complain(message: object) -> None:
     """Print one line on stderr, whatever line breaks the message has."""
-    line = " ".join(str(message).split())
-    print(f"course: {line}", file=sys.stderr, flush=True)
+    print(f"course: {plain(message)}", file=sys.stderr, flush=True)
 
 
 def _exit(done: bool) -> None:

@@ -1,6 +1,16 @@
 """The errors a user can meet. Each message says what happened, where, and the mend, in one line."""
 
 
+def plain(text: object) -> str:
+    """Return `text` for a terminal, in one line: no file's name commands anything there.
+
+    What cannot be printed (escape sequences, marks of direction, bytes that are no text) becomes
+    the replacement character; white space becomes a space.
+    """
+    line = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else "\ufffd" for c in line)
+
+
 class CourseError(Exception):
     """Something could not be done; `exit_code` follows the command line's contract."""
 

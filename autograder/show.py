@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape as escape_markup
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from autograder.course import Course
+from autograder.errors import plain
 from autograder.grade import TRUST, Result
 
 MAX_NAMED = 6
@@ -24,6 +25,11 @@ MAX_NAMED = 6
 
 MAX_ROWS = 60
 """Longest class that is shown student by student."""
+
+
+def escape(text: str) -> str:
+    """Return `text` so that neither rich nor the terminal takes any of it for a command."""
+    return escape_markup(plain(text))
 
 
 class Counter:
