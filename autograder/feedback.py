@@ -15,8 +15,12 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.alarm import OutOfTime, time_limit
 from autograder.course import Course
 from autograder.errors import CourseError, UsageError
+
+PAGE_SECONDS = 60.0
+"""Time for one page: a student's Markdown must not keep the class from its feedback."""
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -100,7 +104,10 @@ def write_page(root: Path, assignment: str, student: str) -> Page:
     converter.force = True
     converter.log.setLevel(logging.CRITICAL)
     try:
-        converter.start()
+        with time_limit(PAGE_SECONDS):
+            converter.start()
+    except OutOfTime:
+        return Page(student, None, f"no feedback for {student}: not done in {PAGE_SECONDS:g} s")
     except Exception as error:
         reason = str(error) or type(error).__name__
         return Page(student, None, f"no feedback for {student}: {reason.splitlines()[0]}")

@@ -21,6 +21,9 @@ from IPython.core.inputtransformer2 import TransformerManager
 from autograder.errors import CourseError, SubmissionError
 
 MAX_NOTEBOOK_BYTES = 32 * 2**20
+MAX_CELLS = 5000
+"""Most cells of a submission: the page of one with a hundred thousand takes nbconvert minutes."""
+
 SKIP_TAG = "skip-execution"
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
@@ -308,6 +311,11 @@ def parse_submission(data: bytes, where: str) -> list[SubmittedCell]:
     cells = notebook.get("cells")
     if not isinstance(cells, list):
         raise SubmissionError(f"{where} has no cells: ask the student to hand it in again")
+    if len(cells) > MAX_CELLS:
+        raise SubmissionError(
+            f"{where} has {len(cells)} cells (limit {MAX_CELLS}): "
+            "ask the student to hand it in again"
+        )
     return [_submitted_cell(cell, where) for cell in cells]
 
 
