@@ -37,6 +37,13 @@ from autograder.wall import Handle, Record, StudentGone, StudentTimeout, Wall
 
 MAX_RESTARTS = 3
 
+MAX_OUTPUTS = 24 * 2**20
+"""Size of all outputs of a graded notebook, as JSON: beyond it, a cell shows a line that says so.
+
+An honest shell stays far below; a student's process that was tampered with can send a frame's worth
+for every cell, and a notebook that does not fit one frame could not be handed to the driver.
+"""
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -156,6 +163,7 @@ class _Session:
         self._rules = rules
         self._misconceptions = misconceptions
         self._outputs: dict[int, list[dict]] = {}
+        self._outputs_left = MAX_OUTPUTS
         self._ran: list[int] = []  # places of the student's cells that have run to their end
         self._restarts = 0
         self._their_names: set[str] = set()
@@ -174,14 +182,21 @@ class _Session:
             if placed.cell_type != "code" or (cell is not None and cell.skip):
                 continue
             if cell is not None and cell.role is Role.TEST:
-                self._outputs[place] = self._test(cell)
+                self._outputs[place] = self._kept(self._test(cell))
                 continue
-            self._outputs[place] = self._run_theirs(place, placed)
+            self._outputs[place] = self._kept(self._run_theirs(place, placed))
             if cell is not None and cell.role is Role.GIVEN:
                 self._run_given(cell)
             elif cell is not None:
                 names = self.sheet.solution_names.get(cell.position, frozenset())
                 self._their_names |= names & self.sheet.identifiers
+
+    def _kept(self, outputs: list[dict]) -> list[dict]:
+        size = len(json.dumps(outputs))
+        if size > self._outputs_left:
+            return [_error("TooMuchOutput", f"{size >> 20} MiB of outputs are not shown")]
+        self._outputs_left -= size
+        return outputs
 
     # The student's cells.
 
@@ -364,11 +379,15 @@ def _is_ours(placed: Placed) -> bool:
 def _as_text(placed: Placed) -> str:
     """Return a student's cell so that no markup of theirs runs in the browser of whoever grades.
 
-    In Markdown and raw cells, what would open an HTML tag is shown as text instead.
+    In Markdown and raw cells, what would open an HTML tag is shown as text instead, and a link that
+    is a script is none: nbconvert follows it, written with backslashes and character references too
+    (no reference by name stands for a letter of these words).
     """
     if placed.cell_type == "code":
         return placed.text
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", placed.text)
+    text = re.sub(r"&(?=#|colon|Tab|NewLine)", "& ", placed.text)
+    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    return re.sub(r"(?i)(javascript|vbscript)(?=[\\\s]*:)", r"\1 ", text)
 
 
 def _points(cell: Cell, ran: Ran) -> float:
@@ -377,6 +396,10 @@ def _points(cell: Cell, ran: Ran) -> float:
     if ran.error is not None:
         return 0.0
     result = ran.result
+    if isinstance(result, complex | np.complexfloating) or (
+        isinstance(result, torch.Tensor) and result.is_complex()
+    ):
+        return 0.0  # an imaginary error, squared, is less than none
     if isinstance(result, np.ndarray | torch.Tensor | Handle):
         # A number of points that a student's array or object turned into something else.
         try:
