@@ -7,9 +7,6 @@ c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
 # nbgrader copies every file beside a source notebook into the release and the autograded folder.
 # These hold the solutions; the names are exact, so that a student's own file is never dropped.
-# What student code may import of the course's own, and how long one cell may take.
-c.Grading.packages = ["lectures"]
-c.Grading.cell_seconds = 10
 c.CourseDirectory.ignore = [
     ".ipynb_checkpoints",
     "__pycache__",
@@ -32,3 +29,7 @@ c.GenerateFeedback.preprocessors = [
     "autograder.seam.HideTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
+
+# What student code may import of the course's own, and how long one cell may take, in seconds.
+c.Grading.packages = ["lectures"]
+c.Grading.cell_seconds = 10
