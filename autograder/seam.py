@@ -109,25 +109,32 @@ class SaveAutoGrades(NbGraderPreprocessor):
 
 
 class HideTests(NbGraderPreprocessor):
-    """Takes hidden tests, and what they showed, out of a feedback page; puts verdicts in."""
+    """Takes hidden tests, and what they showed, out of a feedback page; puts verdicts in.
 
-    def preprocess_cell(
-        self, cell: NotebookNode, resources: Resources, index: int
-    ) -> tuple[NotebookNode, Resources]:
-        """Treat one cell of an autograded notebook."""
+    A function that a hidden test called may remember with what, and any later cell may print it, so
+    from the first hidden test on a page shows no output but verdicts. Their own notebook has them.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
+        """Treat the cells of an autograded notebook, in their order."""
+        hidden_before = False
+        for cell in nb.cells:
+            hidden_before |= self._treat(cell, hidden_before=hidden_before)
+        return nb, resources
+
+    def _treat(self, cell: NotebookNode, *, hidden_before: bool) -> bool:
+        """Treat one cell; return whether it holds a hidden test."""
         mark = cell.metadata.get("nbgrader", {})
-        if mark.get("solution") or not (mark.get("grade") or mark.get("task")):
-            return cell, resources  # the student's, or given to everybody
-        was_hidden = _Hidden(parent=self).take_out(cell)
+        ours = (mark.get("grade") and not mark.get("solution")) or mark.get("task")
+        hidden = bool(ours) and _Hidden(parent=self).take_out(cell)
         if cell.cell_type != "code":
-            return cell, resources
-        verdict = cell.metadata.get("autograder")
-        if was_hidden or verdict is None:
-            # What a hidden test showed could show the test.
+            return hidden
+        verdict = cell.metadata.get("autograder") if ours else None
+        if hidden or hidden_before or (ours and verdict is None):
             cell.outputs = []
         if verdict is not None:
             cell.outputs = [_verdict(verdict), *cell.outputs]
-        return cell, resources
+        return hidden
 
 
 class _Hidden(ClearHiddenTests):

@@ -160,19 +160,35 @@ def test_a_verdict_is_escaped_wherever_its_words_come_from() -> None:
     assert shown["text/plain"] == "failed: <i>\nHint: use `a<b` & <script>"
 
 
-def test_a_hidden_tests_outputs_go_and_a_visible_checks_stay() -> None:
-    def treated(source: str) -> nbformat.NotebookNode:
-        output = nbformat.v4.new_output("stream", name="stdout", text="printed")
-        cell = nbformat.v4.new_code_cell(source, outputs=[output])
-        cell.metadata = nbformat.from_dict(
-            {
-                "nbgrader": {"grade": True, "solution": False, "grade_id": "t"},
-                "autograder": {"status": "failed", "message": "m", "hints": []},
-            }
-        )
-        return HideTests().preprocess_cell(cell, {}, 0)[0]
+def a_cell(source: str, **mark: object) -> nbformat.NotebookNode:
+    output = nbformat.v4.new_output("stream", name="stdout", text="printed")
+    cell = nbformat.v4.new_code_cell(source, outputs=[output])
+    metadata: dict = {"nbgrader": {"grade": False, "solution": False, "grade_id": "t", **mark}}
+    if mark.get("grade"):
+        metadata["autograder"] = {"status": "failed", "message": "m", "hints": []}
+    cell.metadata = nbformat.from_dict(metadata)
+    return cell
 
-    hidden = treated("assert a\n### BEGIN HIDDEN TESTS\nassert b\n### END HIDDEN TESTS")
-    assert hidden.source == "assert a"
-    assert [o.output_type for o in hidden.outputs] == ["display_data"]
-    assert [o.output_type for o in treated("assert a").outputs] == ["display_data", "stream"]
+
+HIDDEN = "assert a\n### BEGIN HIDDEN TESTS\nassert b\n### END HIDDEN TESTS"
+
+
+def test_outputs_stay_up_to_the_first_hidden_test_and_verdicts_stay_after_it() -> None:
+    cells = [
+        a_cell("def f(): ...", solution=True),
+        a_cell("assert a", grade=True),
+        a_cell(HIDDEN, grade=True),
+        a_cell("print(remembered)", solution=True),
+        a_cell("plot()"),
+        a_cell("assert c", grade=True),
+    ]
+    notebook, _ = HideTests().preprocess(nbformat.v4.new_notebook(cells=cells), {})
+    assert notebook.cells[2].source == "assert a"
+    assert [[output.output_type for output in cell.outputs] for cell in notebook.cells] == [
+        ["stream"],
+        ["display_data", "stream"],
+        ["display_data"],
+        [],
+        [],
+        ["display_data"],
+    ]
