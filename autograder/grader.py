@@ -40,8 +40,8 @@ MAX_RESTARTS = 3
 MAX_OUTPUTS = 24 * 2**20
 """Size of all outputs of a graded notebook, as JSON: beyond it, a cell shows a line that says so.
 
-An honest shell stays far below; a student's process that was tampered with can send a frame's worth
-for every cell, and a notebook that does not fit one frame could not be handed to the driver.
+A figure takes tens of kilobytes; a student's process that was tampered with can send a frame's
+worth for every cell, and a notebook that does not fit one frame could not be handed to the driver.
 """
 
 
@@ -379,14 +379,15 @@ def _is_ours(placed: Placed) -> bool:
 def _as_text(placed: Placed) -> str:
     """Return a student's cell so that no markup of theirs runs in the browser of whoever grades.
 
-    In Markdown and raw cells, what would open an HTML tag is shown as text instead, and a link that
-    is a script is none: nbconvert follows it, written with backslashes and character references too
-    (no reference by name stands for a letter of these words).
+    In Markdown and raw cells, what would open an HTML tag gets a space behind its `<` (a reference
+    would show as such in a formula, and `a<b` is one). A link that is a script is none: nbconvert
+    follows it, written with backslashes and character references too (no reference by name stands
+    for a letter of these words).
     """
     if placed.cell_type == "code":
         return placed.text
     text = re.sub(r"&(?=#|colon|Tab|NewLine)", "& ", placed.text)
-    text = re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
+    text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
     return re.sub(r"(?i)(javascript|vbscript)(?=[\\\s]*:)", r"\1 ", text)
 
 

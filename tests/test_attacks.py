@@ -66,6 +66,8 @@ LINKS = """
 
 [f]: javascript:alert(2)
 
+$a<b$
+
 ```mermaid
 graph TD; A["<img src=x onerror=alert(1)>"] --> B%%</pre><script>alert(1)</script>
 ```
@@ -262,6 +264,7 @@ def test_no_link_and_no_name_of_a_student_is_a_script_in_a_page(graded, student:
     found = active(page(graded, student))
     assert found.found == clean.found
     if student == "links":
+        assert "$a&lt; b$" in page(graded, student)  # an honest formula stays one
         assert "https://example.org/page" in found.links
 
 
