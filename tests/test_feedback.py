@@ -170,14 +170,11 @@ def a_cell(source: str, **mark: object) -> nbformat.NotebookNode:
     return cell
 
 
-HIDDEN = "assert a\n### BEGIN HIDDEN TESTS\nassert b\n### END HIDDEN TESTS"
-
-
 def test_outputs_stay_up_to_the_first_hidden_test_and_verdicts_stay_after_it() -> None:
     cells = [
         a_cell("def f(): ...", solution=True),
         a_cell("assert a", grade=True),
-        a_cell(HIDDEN, grade=True),
+        a_cell("assert a\n### BEGIN HIDDEN TESTS\nassert b\n### END HIDDEN TESTS", grade=True),
         a_cell("print(remembered)", solution=True),
         a_cell("plot()"),
         a_cell("assert c", grade=True),
