@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from nbgrader.validator import Validator
 
 from autograder.course import Course
 from autograder.grade import Result, grade
+from benchmarks.grading import NBGRADER, make_course, run
 from tests.demo.__main__ import judge, main, outcome
 from tests.demo.students import ASSIGNMENT, class_of
 
@@ -101,6 +103,15 @@ def test_the_endless_loop_is_stopped_and_says_so(demo: Course) -> None:
     }
     assert verdicts["skipgram_pairs_check"] == "timed out"
     assert verdicts["skipgram_pairs_hidden"] == "timed out"
+
+
+def test_the_forged_pass_has_every_point_from_stock_nbgrader(demo: Course, tmp_path: Path) -> None:
+    """The control: what scores nothing here is no harmless line."""
+    stock = make_course(tmp_path / "stock", stock=True, submissions=1)
+    (folder,) = (stock.submitted(ASSIGNMENT, name) for name in stock.students(ASSIGNMENT))
+    shutil.copy(demo.submitted(ASSIGNMENT, "forged-pass") / f"{ASSIGNMENT}.ipynb", folder)
+    _, scores = run(stock, *NBGRADER, ASSIGNMENT)
+    assert list(scores.values()) == [53]
 
 
 @pytest.mark.parametrize(
