@@ -98,9 +98,9 @@ assert np.isclose(-np.log(y_hat[0]), np.log(2))
 #
 # Every formula below faces two judges that know nothing of it. **Central differences** move one
 # number at a time: $\partial f/\partial x \approx (f(x+h) - f(x-h))/2h$, with an error that shrinks
-# as $h^2$. **Autograd** is PyTorch's automatic chain rule; we give it PyTorch's own formula for the
-# loss, never ours. All in float64. We also insist that the numbers compared are away from zero: two
-# formulas that both give 0 agree about nothing.
+# as $h^2$. **Autograd** is PyTorch's automatic chain rule; we give it the loss in PyTorch's own
+# functions, never our gradient. All in float64. We also insist that the numbers compared are away
+# from zero: two formulas that both give 0 agree about nothing.
 
 
 # %%
@@ -336,6 +336,7 @@ def windows(text, m):
 print(list(windows(["the", "cat", "sat"], m=2)))
 assert list(windows([0, 1, 2, 3], m=1)) == [(0, [1]), (1, [0, 2]), (2, [1, 3]), (3, [2])]
 assert list(windows([0, 1, 2], m=2)) == [(0, [1, 2]), (1, [0, 2]), (2, [0, 1])]
+assert [0, 1, 2][1 - 2 : 1] == []  # t = 1, m = 2 without max: the left neighbor is lost
 
 # %% [markdown]
 # Why `max(0, t - m)`? With $t - m = -1$, Python's slice `text[-1:t]` counts from the end and is
@@ -786,11 +787,14 @@ print("after 400 steps of SGD from zero, θ is still exactly zero")
 
 # %% [markdown]
 # A gradient of zero is a minimum, a maximum, or a saddle: down in some directions, up in others.
-# The second derivatives decide. Near zero, $J \approx \log|V| + \sum_{c,w} M_{cw}\,u_w\cdot v_c$
-# with $M_{cw} = \frac{1}{N}\left(\frac{n_c}{|V|} - X_{cw}\right)$, where $n_c$ are the pairs of
-# center $c$ and $N$ all pairs. Such a product has as many ways down as up: move $u_w$ and $v_c$
-# apart instead of together and the sign flips. Precisely: **the Hessian's eigenvalues are $\pm$ the
-# singular values of $M$**, each $d$ times. Judge: PyTorch's Hessian, on four words.
+# The second derivatives decide. For small scores, $\log\sum_w e^{z_w} \approx \log|V| + \frac1{|V|}
+# \sum_w z_w$. Put this into the mean of $-z_o + \log\sum_w e^{z_w}$ over all pairs, with $z_w =
+# u_w\cdot v_c$: near zero, $J \approx \log|V| + \sum_{c,w} M_{cw}\,u_w\cdot v_c$ with $M_{cw} =
+# \frac{1}{N}\left(\frac{n_c}{|V|} - X_{cw}\right)$, where $n_c$ are the pairs of center $c$ and $N$
+# all pairs (lecture 01 used the letter $M$ for $\log(1+X)$). Such a product has as many ways down
+# as up: move $u_w$ and $v_c$ apart instead of together and the sign flips. Precisely: **the
+# Hessian's eigenvalues are $\pm$ the singular values of $M$**, each $d$ times. Judge: PyTorch's
+# Hessian, on four words.
 
 # %%
 X_4 = torch.tensor(X[10:14, 10:14])  # four frequent words
@@ -810,8 +814,10 @@ print(f"eigenvalues from {eigenvalues[0]:.3f} to {eigenvalues[-1]:+.3f}")
 assert eigenvalues[0] < -0.01 < 0.01 < eigenvalues[-1]
 
 # %% [markdown]
-# So a tiny push is enough: along the steepest way down it grows by $1+\alpha\sigma_1$ per step
-# ($\sigma_1$ is the largest singular value of $M$). A push 100 times smaller waits
+# So a tiny push is enough. A step near zero is $V \leftarrow V - \alpha MU$, $U \leftarrow U -
+# \alpha M^\top V$. If a column of $V$ is the first left singular vector of $M$, and that of $U$
+# minus the right one, the step multiplies both by $1+\alpha\sigma_1$ ($\sigma_1$ is the largest
+# singular value of $M$); along the other pairs, growth is slower. A push 100 times smaller waits
 # $\log 100 / \log(1+\alpha\sigma_1)$ steps longer, and then goes the same way. That way is the
 # first pair of singular vectors of a table of counts: the SVD of lecture 01 returns.
 #
@@ -840,7 +846,7 @@ curves = {size: descend(*(size * push))[0] for size in (1e-2, 1e-4, 1e-6, 0.0)}
 
 # %%
 M = (X.sum(axis=1, keepdims=True) / 100 - X) / X.sum()
-sigma_1, sigma_2 = np.linalg.svd(M, compute_uv=False)[:2]
+left, (sigma_1, sigma_2, *_), right = np.linalg.svd(M)
 wait = np.log(100) / np.log(1 + sigma_1)
 escape = [int(np.argmax(curves[size] < np.log(100) - 0.1)) for size in (1e-2, 1e-4, 1e-6)]
 print(f"predicted wait {wait:.0f} steps; measured {np.diff(escape)}")
@@ -848,6 +854,10 @@ print(f"σ₁ / σ₂ = {sigma_1 / sigma_2:.0f}")
 assert sigma_1 > 4 * sigma_2
 np.testing.assert_allclose(np.diff(escape), wait, rtol=0.05)
 np.testing.assert_allclose(curves[0.0], np.log(100))
+
+_, V, U = descend(*(1e-6 * push), steps=200)  # on its way out
+assert abs(np.linalg.svd(V)[0][:, 0] @ left[:, 0]) > 0.9999
+assert abs(np.linalg.svd(U)[0][:, 0] @ right[0]) > 0.9999
 
 # %% [markdown]
 # The curves end on a second plateau. Its height is no accident: it is the loss of a model that
@@ -859,11 +869,12 @@ only_frequency = -(frequency * np.log(frequency)).sum()
 assert all(abs(curves[size][-1] - only_frequency) < 0.05 for size in (1e-2, 1e-4, 1e-6))
 
 fig, ax = plt.subplots()
-styles = [("10⁻²", blue, "-"), ("10⁻⁴", green, "--"), ("10⁻⁶", red, "-."), ("0", "black", ":")]
+styles = [("10⁻²", blue, "-"), ("10⁻⁴", green, "--"), ("push 10⁻⁶", red, "-.")]
+styles.append(("push 0", "black", ":"))
 for (size, losses), (label, color, line) in zip(curves.items(), styles, strict=True):
     ax.plot(losses, line, color=color)
     x = int(np.argmax(losses < 4.2)) if size else 440
-    ax.annotate(f"push {label}", (x, losses[x]), (6, 6), textcoords="offset points", color=color)
+    ax.annotate(label, (x, losses[x]), (6, 6), textcoords="offset points", color=color)
 ax.axhline(only_frequency, color="gray", linewidth=1)
 ax.annotate(
     "only the words' frequencies", (150, only_frequency), (0, -16), textcoords="offset points"
@@ -983,8 +994,8 @@ np.testing.assert_allclose(first_move[large], -0.01 * np.sign(first_gradient[lar
 # %% [markdown]
 # Now both on the same loss: skip-gram, the same start, the same 60 batches of 512 windows. Each may
 # choose among three learning rates. We compute in float64 and stop early for a reason: at the
-# largest $\alpha$ that SGD bears, a rounding error grows by half with every step. After 60 it is
-# still below the digits printed here; in float32, or after 100, your digits would not be ours.
+# largest $\alpha$ that SGD bears, a rounding error grows by about 40 % with every step. After 60 it
+# is still below the digits printed here; in float32, or after 100, your digits would not be ours.
 
 
 # %%
@@ -1057,7 +1068,7 @@ for (name, alpha), (losses, *_) in runs.items():
         ax.annotate(f"SGD, α = {alpha}, diverges", (len(losses) + 1, 8.8), color=color)
 ax.axhline(np.log(len(words)), color="gray", linewidth=1)
 ax.annotate("log |V| = 8.56", (46, np.log(len(words)) + 0.06))
-ax.set(xlabel="step (512 windows each)", ylabel="loss per pair (nats)")
+ax.set(xlabel="step (512 windows each); thin: the other α", ylabel="loss per pair (nats)")
 ax.set(xlim=(-2, 71), ylim=(6.4, 9.2), title="In 60 steps, Adam gets where SGD does not")
 figures.show(
     fig,
@@ -1076,8 +1087,8 @@ figures.show(
 #
 # Batches of windows in random order, Adam, a learning rate that falls linearly to zero. Skip-gram
 # reads the text three times with large batches, since windows that share a center share a softmax;
-# CBOW reads it once. First the ritual that opens each experiment of this course: is the first loss
-# near $\log|V|$?
+# CBOW reads it once. The ritual that opens each experiment of this course is not left out: is the
+# first loss near $\log|V|$? (Printed first, asserted after both runs.)
 
 
 # %%
@@ -1201,13 +1212,13 @@ for topic, color, mark in zip(topics, (blue, red, green, "black"), "osD^", stric
     ax.scatter(x[rows], y[rows], color=color, marker=mark, s=24)
     for i in rows:
         ax.annotate(shown[i][0], (x[i], y[i]), (5, -4), textcoords="offset points", color=color)
-ax.margins(x=0.12)
+ax.margins(x=0.16)
 ax.set(xlabel="first principal component", ylabel="second principal component")
 ax.set_title("Words on one topic stand together")
 figures.show(
     fig,
     f"""Map of 20 words on four topics (places, sciences, family, spaceflight), skip-gram vectors
-    projected on two principal components. Each topic has its own corner; for {own} of 20
+    projected on two principal components. Each topic has its own region; for {own} of 20
     words the nearest of the others is of the same topic.""",
 )
 
@@ -1269,7 +1280,7 @@ for k, (name, (low, high)) in enumerate(interval.items()):
 ax.set_yticks(-np.arange(len(interval)), list(interval))
 ax.axvline(0, color="gray", linewidth=1)
 ax.set(xlabel="Spearman correlation with people, 95 % interval", xlim=(-0.05, 0.7))
-ax.set_title("All six agree with people; 179 pairs cannot rank them")
+ax.set_title("All six agree with people, within wide intervals")
 figures.show(
     fig,
     "Spearman correlation with WordSim-353 and its 95 % interval. "
@@ -1280,7 +1291,8 @@ figures.show(
 # %% [markdown]
 # ## 13. Which vectors do we keep?
 #
-# Training leaves two vectors per word. The notes keep $v^*$, as the word2vec program does; GloVe
+# Training leaves two vectors per word, $v^*$ and $u^*$ (the star: after the last step). The notes
+# keep $v^*$, as the word2vec program does; GloVe
 # keeps $u+v$; $(u+v)/2$ has the same angles. Is one better? Overlapping intervals do **not**
 # answer: some pairs are hard for all six. The paired difference does: the same resampled pairs for
 # both.
