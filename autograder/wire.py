@@ -174,7 +174,7 @@ def _pack_dtype(item: Any, stand_in: _StandIn) -> Any:
 
 
 def _pack_array(item: np.ndarray | np.generic, pack: Callable, stand_in: _StandIn) -> Any:
-    array = np.asarray(item)
+    array = _numbers(np.asarray(item))
     if array.dtype.kind not in "biufcUSmM" or array.dtype.itemsize == 0:
         return stand_in(item)
     if array.nbytes > MAX_FRAME_BYTES:
@@ -182,6 +182,17 @@ def _pack_array(item: np.ndarray | np.generic, pack: Callable, stand_in: _StandI
     head = pack([array.dtype.str, list(array.shape)])
     code = _SCALAR if isinstance(item, np.generic) else _ARRAY
     return msgpack.ExtType(code, struct.pack("<H", len(head)) + head + array.tobytes())
+
+
+def _numbers(array: np.ndarray) -> np.ndarray:
+    """Return an object array of numbers (what `np.frompyfunc` gives) as one of their own type."""
+    if array.dtype.kind == "O" and array.size <= MAX_OBJECTS:
+        items = array.ravel().tolist()
+        if items and all(isinstance(item, int | float | complex | np.number) for item in items):
+            plain = np.array(items)
+            if plain.dtype.kind in "biufc":
+                return plain.reshape(array.shape)
+    return array
 
 
 def _pack_tensor(item: torch.Tensor, pack: Callable, stand_in: _StandIn) -> Any:

@@ -480,3 +480,13 @@ def test_a_reader_that_does_not_read_is_late_and_one_that_left_is_closed(ends) -
     stream.close()
     with pytest.raises(Closed):
         channel.receive(time.monotonic() + 5)
+
+
+def test_an_object_array_of_numbers_crosses_as_numbers() -> None:
+    made = np.frompyfunc(lambda x: float(x) / 2, 1, 1)(np.arange(6).reshape(2, 3))
+    assert made.dtype == object
+    crossed = decode(encode(made))
+    assert crossed.dtype == float
+    assert np.array_equal(crossed, np.arange(6).reshape(2, 3) / 2)
+    with pytest.raises(TypeError):  # one thing among the numbers that is none
+        encode(np.array([1.0, "two"], dtype=object))

@@ -41,8 +41,10 @@
 # in, hidden tests call the same function with other sizes, seeds and edge cases, each part of a
 # question on its own: a wrong `grad_U` does not cost you a right `loss`. A mistake counts once:
 # where a question needs something from an earlier one, it gets it from a library or as an argument.
-# Arrays are NumPy's, float64 or float32. Your functions may print, loop, and call helpers that you
-# write in cells of your own; they must not read variables of the notebook that they are not given.
+# Arrays are NumPy's, float64 or float32; several results come back as a tuple, in the order of the
+# statement. Your functions may print, loop, and call helpers that you write in cells of your own,
+# above the check that needs them; they must not read variables of the notebook that they are not
+# given. Keep the names of the parameters: other cells may call your functions by them.
 
 # %% [markdown]
 # ## Symbols

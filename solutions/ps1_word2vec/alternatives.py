@@ -173,6 +173,29 @@ def sampling_with_joined_lists(v_c, o, U, negatives):
     return -np.sum(np.log(z)), (z - 1).T.dot(rows).flatten(), grad_U
 
 
+@variant("naive_softmax_loss_and_gradients")
+def naive_as_a_generator(v_c, o, U):
+    """Yields the three results one by one."""
+    y_hat = np.exp(U @ v_c)
+    y_hat /= y_hat.sum()
+    yield -np.log(y_hat[o])
+    y_hat[o] -= 1
+    yield y_hat @ U
+    yield y_hat[:, None] * v_c
+
+
+@variant("negative_sampling_loss_and_gradients")
+def sampling_as_a_map(v_c, o, U, negatives):
+    """Hands back the values of a dict through a map, which is read once."""
+    results = {"loss": 0.0, "grad_v_c": np.zeros_like(v_c), "grad_U": np.zeros_like(U)}
+    for w, sign in [(o, 1)] + [(n, -1) for n in negatives]:
+        p = 1 / (1 + np.exp(-sign * (U[w] @ v_c)))
+        results["loss"] -= np.log(p)
+        results["grad_v_c"] += sign * (p - 1) * U[w]
+        results["grad_U"][w] += sign * (p - 1) * v_c
+    return map(np.asarray, results.values())
+
+
 # Question 5
 
 
@@ -297,6 +320,23 @@ def sgd_element_by_element(f, x, step):
     for i in np.ndindex(x.shape):
         new[i] = x[i] - step * gradient[i]
     return torch.tensor(new)
+
+
+@variant("sgd_step")
+def sgd_by_an_optimizer(loss_and_gradient, theta, alpha):
+    """torch's own optimizer steps a Parameter, which comes back as it is."""
+    parameter = torch.nn.Parameter(torch.tensor(theta))
+    _, gradient = loss_and_gradient(theta)
+    parameter.grad = torch.as_tensor(gradient)
+    torch.optim.SGD([parameter], lr=alpha).step()
+    return parameter
+
+
+@variant("sgd_step")
+def sgd_by_frompyfunc(loss_and_gradient, theta, alpha):
+    """A function of two numbers made one of arrays; NumPy gives an array of objects."""
+    step = np.frompyfunc(lambda old, slope: float(old) - alpha * float(slope), 2, 1)
+    return step(theta, loss_and_gradient(theta)[1])
 
 
 # Question 8

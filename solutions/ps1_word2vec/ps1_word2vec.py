@@ -39,8 +39,10 @@
 # in, hidden tests call the same function with other sizes, seeds and edge cases, each part of a
 # question on its own: a wrong `grad_U` does not cost you a right `loss`. A mistake counts once:
 # where a question needs something from an earlier one, it gets it from a library or as an argument.
-# Arrays are NumPy's, float64 or float32. Your functions may print, loop, and call helpers that you
-# write in cells of your own; they must not read variables of the notebook that they are not given.
+# Arrays are NumPy's, float64 or float32; several results come back as a tuple, in the order of the
+# statement. Your functions may print, loop, and call helpers that you write in cells of your own,
+# above the check that needs them; they must not read variables of the notebook that they are not
+# given. Keep the names of the parameters: other cells may call your functions by them.
 
 # %% [markdown]
 # ## Symbols
@@ -347,7 +349,7 @@ for size, d, dtype in [(6, 3, "float64"), (1, 4, "float64"), (5, 1, "float32"), 
     o = int(rng.integers(size))
     scores = [math.fsum(row) for row in (U.astype(float) * v_c).tolist()]
     expected = math.log(sum(math.exp(score) for score in scores)) - scores[o]
-    result = naive_softmax_loss_and_gradients(v_c.copy(), o, U.copy())
+    result = list(naive_softmax_loss_and_gradients(v_c.copy(), o, U.copy()))
     assert_close(result[0], expected, "loss")
 ### END HIDDEN TESTS
 
@@ -363,7 +365,7 @@ for size, d, dtype in [(6, 3, "float64"), (1, 4, "float64"), (5, 1, "float32"), 
     o = int(rng.integers(size))
     v = torch.tensor(v_c, dtype=torch.float64, requires_grad=True)
     (-torch.log_softmax(torch.tensor(U, dtype=torch.float64) @ v, dim=0)[o]).backward()
-    result = naive_softmax_loss_and_gradients(v_c.copy(), o, U.copy())
+    result = list(naive_softmax_loss_and_gradients(v_c.copy(), o, U.copy()))
     assert_close(result[1], v.grad.numpy(), "grad_v_c")
 ### END HIDDEN TESTS
 
@@ -379,7 +381,7 @@ for size, d, dtype in [(6, 3, "float64"), (1, 4, "float64"), (5, 1, "float32"), 
     o = int(rng.integers(size))
     u = torch.tensor(U, dtype=torch.float64, requires_grad=True)
     (-torch.log_softmax(u @ torch.tensor(v_c, dtype=torch.float64), dim=0)[o]).backward()
-    result = naive_softmax_loss_and_gradients(v_c.copy(), o, U.copy())
+    result = list(naive_softmax_loss_and_gradients(v_c.copy(), o, U.copy()))
     assert_close(result[2], u.grad.numpy(), "grad_U")
 ### END HIDDEN TESTS
 
@@ -463,7 +465,9 @@ for size, d, K, dtype in [(9, 3, 4, "float64"), (3, 5, 12, "float64"), (6, 1, 1,
     scores = [math.fsum(row) for row in (U.astype(float) * v_c).tolist()]
     expected = math.log1p(math.exp(-scores[o]))
     expected += sum(math.log1p(math.exp(scores[w])) for w in negatives)
-    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
+    result = list(
+        negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
+    )
     assert_close(result[0], expected, "loss")
 ### END HIDDEN TESTS
 
@@ -481,7 +485,9 @@ for size, d, K, dtype in [(9, 3, 4, "float64"), (3, 5, 12, "float64"), (6, 1, 1,
     v = torch.tensor(v_c, dtype=torch.float64, requires_grad=True)
     scores = torch.tensor(U, dtype=torch.float64) @ v
     (-scores[o].sigmoid().log() - (-scores[negatives]).sigmoid().log().sum()).backward()
-    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
+    result = list(
+        negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
+    )
     assert_close(result[1], v.grad.numpy(), "grad_v_c")
 ### END HIDDEN TESTS
 
@@ -506,7 +512,9 @@ for size, d, K, repeats, dtype in [
     u = torch.tensor(U, dtype=torch.float64, requires_grad=True)
     scores = u @ torch.tensor(v_c, dtype=torch.float64)
     (-scores[o].sigmoid().log() - (-scores[negatives]).sigmoid().log().sum()).backward()
-    result = negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
+    result = list(
+        negative_sampling_loss_and_gradients(v_c.copy(), int(o), U.copy(), negatives.tolist())
+    )
     assert_close(result[2], u.grad.numpy(), "grad_U")
 ### END HIDDEN TESTS
 
@@ -731,7 +739,7 @@ for size, d, places, dtype in [
     outside = rng.permutation(rng.permutation(size)[places]).tolist()
     scores = (U.astype(float) @ V[center].astype(float)).tolist()
     expected = sum((scores[o] - 1) ** 2 / 2 + sum(s * s for s in scores) / 20 for o in outside)
-    result = skipgram_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss)
+    result = list(skipgram_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss))
     assert_close(result[0], expected, "loss")
 ### END HIDDEN TESTS
 
@@ -753,7 +761,7 @@ for size, d, places, dtype in [
     v = torch.tensor(V, dtype=torch.float64, requires_grad=True)
     scores = torch.tensor(U, dtype=torch.float64) @ v[center]
     (((scores[outside] - 1) ** 2).sum() / 2 + n * (scores**2).sum() / 20).backward()
-    result = skipgram_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss)
+    result = list(skipgram_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss))
     assert_close(result[1], v.grad.numpy(), "grad_V")
 ### END HIDDEN TESTS
 
@@ -775,7 +783,7 @@ for size, d, places, dtype in [
     u = torch.tensor(U, dtype=torch.float64, requires_grad=True)
     scores = u @ torch.tensor(V[center], dtype=torch.float64)
     (((scores[outside] - 1) ** 2).sum() / 2 + n * (scores**2).sum() / 20).backward()
-    result = skipgram_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss)
+    result = list(skipgram_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss))
     assert_close(result[2], u.grad.numpy(), "grad_U")
 ### END HIDDEN TESTS
 
@@ -857,7 +865,7 @@ for size, d, places, dtype in [
     mean = [sum(float(V[w][i]) for w in outside) / n for i in range(d)]
     scores = [math.fsum(row) for row in (U.astype(float) * mean).tolist()]
     expected = (scores[center] - 1) ** 2 / 2 + sum(s * s for s in scores) / 20
-    result = cbow_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss)
+    result = list(cbow_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss))
     assert_close(result[0], expected, "loss")
 ### END HIDDEN TESTS
 
@@ -879,7 +887,7 @@ for size, d, places, dtype in [
     v = torch.tensor(V, dtype=torch.float64, requires_grad=True)
     scores = torch.tensor(U, dtype=torch.float64) @ (sum(v[w] for w in outside) / n)
     ((scores[center] - 1) ** 2 / 2 + (scores**2).sum() / 20).backward()
-    result = cbow_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss)
+    result = list(cbow_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss))
     assert_close(result[1], v.grad.numpy(), "grad_V")
 ### END HIDDEN TESTS
 
@@ -901,7 +909,7 @@ for size, d, places, dtype in [
     u = torch.tensor(U, dtype=torch.float64, requires_grad=True)
     scores = u @ torch.tensor(V[outside].astype(float).mean(axis=0))
     ((scores[center] - 1) ** 2 / 2 + (scores**2).sum() / 20).backward()
-    result = cbow_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss)
+    result = list(cbow_loss_and_gradients(center, outside[:], V.copy(), U.copy(), handed_loss))
     assert_close(result[2], u.grad.numpy(), "grad_U")
 ### END HIDDEN TESTS
 
@@ -965,7 +973,8 @@ for shape, dtype in [
     def distance(theta, target=target):
         """A quarter of the fourth power of the distance from `target`."""
         gap = np.asarray(theta, dtype=float) - target
-        return np.sum(gap**4) / 4, gap**3
+        # In theta's own type: torch's optimizers take no gradient of another.
+        return np.sum(gap**4) / 4, (gap**3).astype(np.asarray(theta).dtype)
 
     expected = theta.astype(float) - alpha * (theta.astype(float) - target) ** 3
     assert_close(sgd_step(distance, theta.copy(), alpha), expected, "theta")
