@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -34,7 +35,10 @@ from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet
 MARK = ".grading.json"
 """File in a student's autograded folder that says how, and that, it was graded."""
 
-BATCH = 16
+BATCH_SECONDS = 0.5
+"""How long results may wait to be saved together: a commit for each would cost more than most
+submissions, and whoever watches wants to see something move."""
+
 TRUST = "separate"
 
 
@@ -90,12 +94,14 @@ def grade(
             return work.finished()
         with Pool(min(jobs or _cores(), len(pending)), setup.message, setup.modules) as pool:
             done: list[_Done] = []
+            saved = time.monotonic()
             try:
                 for (student, name), kind, answer in pool.map(work.tasks(pending)):
                     if (ready := work.take(student, name, kind, answer)) is not None:
                         done.append(ready)
-                    if len(done) >= BATCH:
+                    if time.monotonic() - saved > BATCH_SECONDS:
                         _save(gradebook, done, late)
+                        saved = time.monotonic()
             finally:
                 # Also on Ctrl-C: what has been graded is kept.
                 _save(gradebook, done, late)
