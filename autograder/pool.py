@@ -5,6 +5,7 @@ The driver's side. Holds sockets to its own processes; knows nothing of scores o
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import subprocess
@@ -15,6 +16,17 @@ from typing import Any
 
 from autograder.errors import CourseError
 from autograder.wire import Channel, WireError, decode, encode
+
+
+@contextlib.contextmanager
+def _or_killed() -> Iterator[None]:
+    """Say in one line that a process at the other end has gone."""
+    try:
+        yield
+    except WireError:
+        raise CourseError(
+            "a grading process was killed: run the command again, it resumes"
+        ) from None
 
 
 class Pool:
@@ -80,24 +92,16 @@ class Pool:
                 for ready, _ in selector.select():
                     channel, key = ready.data
                     selector.unregister(channel)
-                    try:
+                    with _or_killed():
                         kind, answer = decode(channel.receive())
-                    except WireError:
-                        raise CourseError(
-                            "a grading process was killed: run the command again, it resumes"
-                        ) from None
                     # The next submission first, so that the job is busy while this one is saved.
                     self._next(channel, waiting, selector)
                     yield key, kind, answer
 
     def _next(self, channel: Channel, waiting: Iterator, selector: selectors.BaseSelector) -> None:
         for key, task in waiting:
-            try:
+            with _or_killed():
                 channel.send(encode(task))
-            except WireError:
-                raise CourseError(
-                    "a grading process was killed: run the command again, it resumes"
-                ) from None
             selector.register(channel, selectors.EVENT_READ, (channel, key))
             return
 

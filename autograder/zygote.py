@@ -35,6 +35,7 @@ from typing import Any
 from autograder import grader, student
 from autograder.errors import CourseError, SandboxError, SubmissionError
 from autograder.sandbox import Child, Limits, Room, Usage, interrupt, kill, spawn, wait
+from autograder.sandbox.limits import mapped_bytes
 from autograder.sheet import Sheet
 from autograder.shell import Shell
 from autograder.wall import Wall
@@ -104,8 +105,6 @@ def serve_students(shell: Shell, control: Channel, stream: socket.socket) -> Non
                     kill(child)
                 room, limits, unsafe = rest
                 _, fds, _, _ = socket.recv_fds(stream, 1, 1)
-                if child is not None:  # its grader ended before it could close it
-                    kill(child)
                 with socket.socket(fileno=fds[0]) as channel:
                     start = spawn_unsafe if unsafe else spawn
                     child = start(
@@ -291,8 +290,8 @@ def _attempt(work: Callable[[], dict[str, Any]]) -> bytes:
 
 def _limit_memory(beyond: int) -> None:
     """Allow this process `beyond` bytes of addresses more than it has."""
-    mapped = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + beyond, mapped + beyond))
+    limit = mapped_bytes() + beyond
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
