@@ -126,11 +126,6 @@ class Sheet:
         cells = [c for c in self.cells if c.is_code and c.role in (Role.GIVEN, Role.TEST)]
         return frozenset(name for c in cells for name in _IDENTIFIER.findall(c.source))
 
-    @property
-    def graded(self) -> list[Cell]:
-        """Cells that carry points, in order."""
-        return [cell for cell in self.cells if cell.role in _GRADED]
-
     @cached_property
     def questions(self) -> dict[str, list[Cell]]:
         """Cells that carry points, by question: the solution cell that they follow."""

@@ -69,7 +69,7 @@ def test_cells_have_the_roles_that_nbgrader_gives_them() -> None:
         "sign": 1,
         "essay": 1,
     }
-    assert sum(cell.points for cell in SHEET.graded) == 11
+    assert sum(cell.points for cells in SHEET.questions.values() for cell in cells) == 11
 
 
 def test_only_a_solution_cells_own_names_come_from_the_student() -> None:
