@@ -17,6 +17,9 @@ from typing import Any
 from autograder.errors import CourseError
 from autograder.wire import Channel, WireError, decode, encode
 
+ZYGOTE = (sys.executable, "-I", "-m", "autograder.zygote")
+"""The program that becomes a warm interpreter."""
+
 
 @contextlib.contextmanager
 def _or_killed() -> Iterator[None]:
@@ -59,7 +62,7 @@ class Pool:
         fds = [[end.fileno() for end in group] for group in ends]
         return subprocess.Popen(
             [
-                *(sys.executable, "-I", "-m", "autograder.zygote", side, ",".join(modules)),
+                *(*ZYGOTE, side, ",".join(modules)),
                 *(":".join(map(str, group)) for group in fds),
             ],
             # Nothing of the caller's environment; one thread each, the jobs are the parallelism.

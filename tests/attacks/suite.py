@@ -1,0 +1,325 @@
+"""Loads the attacks, has them graded by either grader, and asks each whether it succeeded.
+
+An attack is a file `FAMILY/NAME.py` beside this one:
+
+    \"\"\"One line: what is tried. Then why it could work, and who it is known from.\"\"\"
+
+    CELLS = {"double": "..."}       what the student wrote, by grade id of target.RIGHT
+    def succeeded(after): ...       its own rule for success, on an Outcome
+    CONTROL = "nbgrader"            where it succeeds: stock nbgrader, or a function of weakenings.py
+
+and, where it needs them: `FILES` (name to text, handed in beside the notebook), `change(notebook)`
+(edits the notebook's JSON), `NEXT` (the cells of another student, graded by the same job right
+after). In cells and files, `@TAG@` stands for a word of this attack's own, `@PORT@` for a port on
+127.0.0.1 that listens, `@HOST@` for a folder outside (`secret.txt`, and `drop/` that anybody may
+write), `@WORD@` for an abstract socket's name, and `@ROOT@` for the course's folder.
+
+An attack stops by itself once it has proved its point: a fork bomb that forks two hundred times.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from nbgrader.api import Gradebook
+
+from autograder.course import Course
+from tests.attacks import target
+from tests.attacks.host import Host
+from tests.attacks.target import NAME, RIGHT
+
+HERE = Path(__file__).parent
+HONEST = ("aa-honest", "zz-honest")
+"""Who hands in right answers in every class: nobody's attack may cost them anything."""
+
+
+@dataclass(frozen=True)
+class Attack:
+    """One file of the suite."""
+
+    family: str
+    name: str
+    module: ModuleType = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """First line of the docstring."""
+        return (self.module.__doc__ or "").strip().splitlines()[0]
+
+    @property
+    def tag(self) -> str:
+        """A word of this attack's own; short enough for a process's name."""
+        return "t" + hashlib.sha256(self.name.encode()).hexdigest()[:10]
+
+    @property
+    def control(self) -> str | Callable[[], None]:
+        """Where it succeeds: "nbgrader", or a function of weakenings.py that weakens our engine."""
+        return self.module.CONTROL
+
+    @property
+    def control_name(self) -> str:
+        """The control in words."""
+        return self.control if isinstance(self.control, str) else self.control.__name__
+
+    @property
+    def student(self) -> str:
+        """Whose submission it is."""
+        return self.name
+
+    def submissions(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield the students of this attack with their cells."""
+        yield self.student, self.module.CELLS
+        if hasattr(self.module, "NEXT"):
+            yield f"{self.student}-next", self.module.NEXT
+
+    def succeeded(self, outcome: Outcome) -> bool:
+        """Ask the attack's own rule."""
+        return bool(self.module.succeeded(outcome))
+
+
+def attacks() -> list[Attack]:
+    """Return every attack, by family and name."""
+    found = []
+    for path in sorted(HERE.glob("*/*.py")):
+        if not path.name.startswith("_"):
+            module = importlib.import_module(f"tests.attacks.{path.parent.name}.{path.stem}")
+            found.append(Attack(path.parent.name, path.stem.replace("_", "-"), module))
+    return found
+
+
+@dataclass
+class Outcome:
+    """What came of one submission, as gradebook, files and machine show it."""
+
+    course: Course
+    student: str
+    tag: str
+    host: Host
+    report: dict[str, Any]
+    """Of ours, the result of `course grade`; of nbgrader, `{"status": "graded" or "failed"}`."""
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """Points by grade id, of the cells that a test grades; empty if nothing was recorded."""
+        with Gradebook(self.course.db_url) as gradebook:
+            for submission in gradebook.assignment_submissions(NAME):
+                if submission.student_id == self.student:
+                    return {
+                        grade.name: float(grade.auto_score or 0.0)
+                        for notebook in submission.notebooks
+                        for grade in notebook.grades
+                        if grade.name != "essay"
+                    }
+        return {}
+
+    @property
+    def points(self) -> float:
+        """All points that tests gave."""
+        return sum(self.scores.values())
+
+    @cached_property
+    def cells(self) -> list[dict[str, Any]]:
+        """Cells of the graded notebook; none if it was not graded."""
+        path = self.course.autograded(NAME, self.student) / f"{NAME}.ipynb"
+        return json.loads(path.read_text("utf-8"))["cells"] if path.is_file() else []
+
+    @cached_property
+    def printed(self) -> str:
+        """Everything that cells showed as text in the graded notebook, errors included."""
+        return "".join(_texts(self.cells))
+
+    @cached_property
+    def feedback(self) -> str:
+        """The feedback page as its student gets it; empty if there is none."""
+        path = self.course.feedback(NAME, self.student) / f"{NAME}.html"
+        return path.read_text("utf-8", "replace") if path.is_file() else ""
+
+    @property
+    def heard(self) -> bool:
+        """Whether something with this attack's tag came out over the network."""
+        return self.host.heard(self.tag)
+
+    @property
+    def dropped(self) -> bool:
+        """Whether a file with this attack's tag lies in the folder outside."""
+        return self.host.dropped(self.tag)
+
+    @property
+    def survivors(self) -> list[int]:
+        """Processes of this attack that are still alive."""
+        return self.host.survivors(self.tag)
+
+    @property
+    def honest(self) -> bool:
+        """Whether those who handed in right answers beside it got all points."""
+        return all(self.of(student).points == target.FULL for student in HONEST)
+
+    @property
+    def next(self) -> Outcome:
+        """What came of the other student of this attack."""
+        return self.of(f"{self.student}-next")
+
+    def of(self, student: str) -> Outcome:
+        """What came of another student of the same class."""
+        return Outcome(self.course, student, self.tag, self.host, {})
+
+
+def _texts(cells: Iterable[dict[str, Any]]) -> Iterator[str]:
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            yield "".join(output.get("text", ""))
+            yield "".join(output.get("data", {}).get("text/plain", ""))
+            yield "\n".join([output.get("evalue", ""), *output.get("traceback", [])])
+
+
+def hand_in(course: Course, host: Host, attack: Attack) -> None:
+    """Write what the students of `attack` hand in."""
+    for student, cells in attack.submissions():
+        notebook = json.loads((course.release(NAME) / f"{NAME}.ipynb").read_text("utf-8"))
+        for cell in notebook["cells"]:
+            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+            if grade_id in cells:
+                cell["source"] = _filled(cells[grade_id], course, host, attack.tag)
+        if hasattr(attack.module, "change"):
+            attack.module.change(notebook)
+        folder = course.submitted(NAME, student)
+        folder.mkdir(parents=True)
+        (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook), "utf-8")
+        for name, text in getattr(attack.module, "FILES", {}).items():
+            (folder / name).write_text(_filled(text, course, host, attack.tag), "utf-8")
+
+
+def _filled(text: str, course: Course, host: Host, tag: str) -> str:
+    values = {
+        "@TAG@": tag,
+        "@PORT@": str(host.port),
+        "@HOST@": str(host.folder),
+        "@WORD@": f"attacks-{host.word}",
+        "@ROOT@": str(course.root),
+    }
+    for name, value in values.items():
+        text = text.replace(name, value)
+    return text
+
+
+def _honest(course: Course) -> None:
+    for student in HONEST:
+        notebook = json.loads((course.release(NAME) / f"{NAME}.ipynb").read_text("utf-8"))
+        for cell in notebook["cells"]:
+            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+            cell["source"] = RIGHT.get(grade_id, cell["source"])
+        folder = course.submitted(NAME, student)
+        folder.mkdir(parents=True)
+        (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook), "utf-8")
+
+
+def run_ours(
+    chosen: Iterable[Attack], weakening: Callable[[], None] | None = None, *, jobs: int = 2
+) -> dict[str, Outcome]:
+    """Grade a class of attacks with our engine, weakened if so; return outcomes by attack's name.
+
+    An attack with a second student is graded in a class of its own, by one job.
+    """
+    chosen = list(chosen)
+    pairs = [attack for attack in chosen if hasattr(attack.module, "NEXT")]
+    classes = [[a] for a in pairs] + [[a for a in chosen if a not in pairs]]
+    found = {}
+    for together in filter(None, classes):
+        with_next = together[0] in pairs
+        found.update(_run_ours(together, weakening, 1 if with_next else jobs))
+    return found
+
+
+def _run_ours(
+    chosen: list[Attack], weakening: Callable[[], None] | None, jobs: int
+) -> dict[str, Outcome]:
+    folder = _scratch()
+    course, host = target.make_course(folder / "course"), Host(folder / "host")
+    for attack in chosen:
+        hand_in(course, host, attack)
+    _honest(course)
+    name = weakening.__name__ if weakening else "nothing"
+    command = [sys.executable, "-m", "tests.attacks.weakened", name, "grade", course.root, jobs]
+    out = _finish([str(part) for part in command], HERE.parents[1], 600)
+    reports = {r["student"]: r for r in json.loads(out.splitlines()[-1])} if out else {}
+    return _outcomes(course, host, chosen, reports)
+
+
+def _finish(command: list[str], folder: Path, seconds: float) -> str:
+    """Run a program and everything it starts to its end; return its output, or nothing."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT if os.environ.get("COURSE_DEBUG") else subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        out, _ = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        out = ""
+    finally:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+    if process.returncode != 0 and os.environ.get("COURSE_DEBUG"):
+        print(out)
+    return out if process.returncode == 0 else ""
+
+
+def run_stock(attack: Attack) -> Outcome:
+    """Grade one attack, with honest company, by stock `nbgrader autograde`, and write feedback."""
+    folder = _scratch()
+    course = target.make_course(folder / "course", stock=True)
+    host = Host(folder / "host")
+    hand_in(course, host, attack)
+    program = str(Path(sys.executable).with_name("nbgrader"))
+    graded = True
+    for step in ("autograde", "generate_feedback"):
+        for student, _ in attack.submissions():
+            command = [program, step, NAME, f"--student={student}"]
+            command += ["--create"] if step == "autograde" else []
+            out = _finish([*command, "--log-level=CRITICAL"], course.root, 90)
+            graded &= (
+                bool(out)
+                or step != "autograde"
+                or (course.autograded(NAME, student) / f"{NAME}.ipynb").is_file()
+            )
+    report = {"student": attack.student, "status": "graded" if graded else "failed"}
+    return _outcomes(course, host, [attack], {attack.student: report})[attack.name]
+
+
+def _outcomes(
+    course: Course, host: Host, chosen: list[Attack], reports: dict[str, dict]
+) -> dict[str, Outcome]:
+    return {
+        attack.name: Outcome(
+            course, attack.student, attack.tag, host, reports.get(attack.student, {})
+        )
+        for attack in chosen
+    }
+
+
+def _scratch() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="attacks-"))
+    folder.chmod(0o755)
+    return folder

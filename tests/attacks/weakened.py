@@ -1,0 +1,40 @@
+"""Runs the engine with one defence off, in the driver and in both warm interpreters.
+
+python -m tests.attacks.weakened WEAKENING grade ROOT JOBS      prints the results as JSON
+python -I weakened.py WEAKENING student|grader ...              in the place of autograder.zygote
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def main(name: str, verb: str, *rest: str) -> None:
+    """Weaken the engine, then be the driver or a zygote."""
+    from tests.attacks import weakenings
+
+    getattr(weakenings, name)()
+    if verb != "grade":
+        from autograder import zygote
+
+        zygote.main(verb, *rest)
+        return
+    from autograder import feedback, grade, pool
+    from autograder.course import Course
+    from tests.attacks.target import NAME
+
+    pool.ZYGOTE = (sys.executable, "-I", str(Path(__file__).resolve()), name)
+    course = Course(Path(rest[0]))
+    results = grade.grade(course, NAME, jobs=int(rest[1]))
+    feedback.feedback(course, NAME, jobs=int(rest[1]))
+    print(json.dumps([asdict(result) for result in results]))
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(REPOSITORY))
+    main(*sys.argv[1:])

@@ -1,0 +1,59 @@
+"""Every attack of the suite fails here, at either level, and succeeds where its defence is off."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.attacks import suite
+from tests.attacks.suite import Attack, Outcome
+
+ATTACKS = suite.attacks()
+WEAKENINGS = {a.control_name: a.control for a in ATTACKS if callable(a.control)}
+
+
+def each(attack: Attack) -> str:
+    return f"{attack.family}/{attack.name}"
+
+
+@pytest.fixture(scope="module")
+def ours() -> dict[str, Outcome]:
+    return suite.run_ours(ATTACKS)
+
+
+@pytest.fixture(scope="module")
+def stock() -> dict[str, Outcome]:
+    chosen = [attack for attack in ATTACKS if attack.control == "nbgrader"]
+    with ThreadPoolExecutor(2) as threads:
+        return dict(zip([a.name for a in chosen], threads.map(suite.run_stock, chosen)))
+
+
+@pytest.fixture(scope="module")
+def weakened() -> dict[str, Outcome]:
+    found = {}
+    for weakening in WEAKENINGS.values():
+        chosen = [attack for attack in ATTACKS if attack.control is weakening]
+        found.update(suite.run_ours(chosen, weakening))
+    return found
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=each)
+def test_it_fails(ours: dict[str, Outcome], attack: Attack) -> None:
+    outcome = ours[attack.name]
+    assert not attack.succeeded(outcome), outcome.report
+    assert outcome.honest, "it cost somebody else points"
+
+
+@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.control == "nbgrader"], ids=each)
+def test_it_succeeds_in_nbgrader(stock: dict[str, Outcome], attack: Attack) -> None:
+    assert attack.succeeded(stock[attack.name])
+
+
+@pytest.mark.parametrize("attack", [a for a in ATTACKS if callable(a.control)], ids=each)
+def test_it_succeeds_without_its_defence(weakened: dict[str, Outcome], attack: Attack) -> None:
+    assert attack.succeeded(weakened[attack.name]), weakened[attack.name].report
+
+
+def test_there_are_many_in_families() -> None:
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS)
