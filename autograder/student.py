@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from autograder.shell import Shell, reseed
-from autograder.wire import MAX_FRAME_BYTES, Channel, Reference, WireError, decode, encode
+from autograder.wire import (
+    MAX_FRAME_BYTES,
+    TICKET_BYTES,
+    Channel,
+    Reference,
+    WireError,
+    decode,
+    encode,
+)
 
 MAX_MESSAGE = 2000
 
@@ -49,6 +57,8 @@ class Student:
         self._objects: dict[int, Any] = {}
         self._numbers = itertools.count(1)
         self._lent: list[_Callback] = []
+        self._ticket = b""
+        """What the grader's last message began with: what answers it begins with it too."""
 
     def serve(self) -> None:
         """Answer requests until the grader goes away."""
@@ -57,7 +67,7 @@ class Student:
 
     def call_back(self, reference: Reference, args: tuple, kwargs: dict) -> Any:
         """Call a function of the grader's; serve what it asks meanwhile."""
-        self._send(["callback", reference.number, list(args), kwargs])
+        self._send(self._ticket, ["callback", reference.number, list(args), kwargs])
         while True:
             message = self._receive()
             if message[0] == "returned":
@@ -69,6 +79,7 @@ class Student:
 
     def _answer(self, message: list) -> None:
         kind, *rest = message
+        ticket = self._ticket
         lent, self._lent = self._lent, []
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
@@ -83,7 +94,7 @@ class Student:
             frame = encode(self._failure(error), self._refer)
         for callback in lent:
             callback.lent = False
-        self._channel.send(frame)
+        self._channel.send(ticket + frame)
 
     def _do_files(self, files: dict[str, bytes]) -> list:
         for name, data in files.items():
@@ -164,10 +175,12 @@ class Student:
         return callback
 
     def _receive(self) -> list:
-        return decode(self._channel.receive(), self._resolve)
+        frame = self._channel.receive()
+        self._ticket = frame[:TICKET_BYTES]
+        return decode(frame[TICKET_BYTES:], self._resolve)
 
-    def _send(self, message: list) -> None:
-        self._channel.send(encode(message, self._refer))
+    def _send(self, ticket: bytes, message: list) -> None:
+        self._channel.send(ticket + encode(message, self._refer))
 
 
 def main(shell: Shell, stream: socket.socket) -> None:

@@ -7,12 +7,22 @@ or unpickled in this process, and no method of the student's takes part in a com
 from __future__ import annotations
 
 import builtins
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from autograder.wire import Channel, Closed, Late, Reference, WireError, decode, encode
+from autograder.wire import (
+    TICKET_BYTES,
+    Channel,
+    Closed,
+    Late,
+    Reference,
+    WireError,
+    decode,
+    encode,
+)
 
 MAX_SHOWN = 2 * 2**20
 """Characters that student code may show during the calls of one cell, pictures included."""
@@ -177,14 +187,17 @@ class Wall:
         """Send one request; serve call-backs until the answer is there."""
         if self.record.gone:
             raise StudentGone("the student's process has ended")
+        # Each question has a ticket that nobody can know before it is asked: an answer that came
+        # early, twice or late is never taken for the next one's.
+        ticket = secrets.token_bytes(TICKET_BYTES)
         try:
             if self._deadline <= time.monotonic():
                 self.record.timed_out = True
                 raise StudentTimeout("no time left")
-            self._channel.send(frame, self._deadline)
+            self._channel.send(ticket + frame, self._deadline)
             callbacks = 0
             while True:
-                answer = self._channel.receive(self._deadline)
+                answer = self._receive(ticket, self._deadline)
                 reply = self._checked_reply(answer)
                 if reply[0] != "callback":
                     if call is not None:
@@ -193,10 +206,10 @@ class Wall:
                 callbacks += 1
                 if callbacks > MAX_CALLBACKS:
                     raise WireError("too many call-backs")
-                self._channel.send(self._serve(reply), self._deadline)
+                self._channel.send(ticket + self._serve(reply), self._deadline)
         except Late:
             self.record.timed_out = True
-            self._stop()
+            self._stop(ticket)
             raise StudentTimeout("your code did not finish in time") from None
         except Closed:
             self.record.gone = True
@@ -226,16 +239,24 @@ class Wall:
             name = name if name in _ORDINARY else "RuntimeError"
             return encode(["raised", name, str(error)[:2000]])
 
-    def _stop(self) -> None:
+    def _receive(self, ticket: bytes, deadline: float) -> bytes:
+        """Return the next frame, if it answers the question that has this ticket."""
+        frame = self._channel.receive(deadline)
+        if not frame.startswith(ticket):
+            raise WireError("an answer to no question, or to another one")
+        return frame[TICKET_BYTES:]
+
+    def _stop(self, ticket: bytes) -> None:
         """Interrupt the student's code, and see whether its process still answers."""
         self._interrupt()
         deadline = time.monotonic() + self.grace
         try:
             # The interrupted request's own answer; call-backs under way are dropped.
-            reply = self._checked_reply(self._channel.receive(deadline))
+            reply = self._checked_reply(self._receive(ticket, deadline))
             while reply[0] == "callback":
-                self._channel.send(encode(["raised", "RuntimeError", "out of time"]), deadline)
-                reply = self._checked_reply(self._channel.receive(deadline))
+                refusal = encode(["raised", "RuntimeError", "out of time"])
+                self._channel.send(ticket + refusal, deadline)
+                reply = self._checked_reply(self._receive(ticket, deadline))
             if reply[0] == "ran":
                 self.record.show(_checked_outputs(reply[2]))
         except WireError:

@@ -24,6 +24,9 @@ import torch
 MAX_FRAME_BYTES = 64 * 2**20
 """Longest frame, in bytes, that either side sends or accepts."""
 
+TICKET_BYTES = 8
+"""What a question and its answers begin with on the wall, beside the frame itself."""
+
 MAX_DEPTH = 64
 """Deepest nesting of extension types (tuples, sets, arrays in them) that is decoded.
 
@@ -395,7 +398,7 @@ class Channel:
 
     def send(self, frame: bytes, deadline: float | None = None) -> None:
         """Send one frame before `deadline` (of `time.monotonic`), or raise Late or Closed."""
-        if len(frame) > MAX_FRAME_BYTES:
+        if len(frame) > MAX_FRAME_BYTES + TICKET_BYTES:
             raise WireError(f"a frame of {len(frame)} bytes is longer than {_limit()}")
         self._set_timeout(deadline)
         try:
@@ -408,7 +411,7 @@ class Channel:
     def receive(self, deadline: float | None = None) -> bytes:
         """Return the next frame, or raise Late, Closed or WireError."""
         (size,) = struct.unpack("<I", self._exactly(4, deadline))
-        if size > MAX_FRAME_BYTES:
+        if size > MAX_FRAME_BYTES + TICKET_BYTES:
             raise WireError(f"a frame of {size} bytes is longer than {_limit()}")
         return self._exactly(size, deadline)
 

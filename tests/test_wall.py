@@ -35,7 +35,7 @@ from autograder.wall import (
     StudentTimeout,
     Wall,
 )
-from autograder.wire import Channel, Closed, Reference, decode, encode
+from autograder.wire import TICKET_BYTES, Channel, Closed, Reference, decode, encode
 from autograder.zygote import RemoteStudent
 
 SETUP = {
@@ -579,8 +579,12 @@ class Forger:
     def _speak(self) -> None:
         try:
             for answer in self._answers:
-                self.requests.append(decode(self._channel.receive(), lambda r: r))
-                self._channel.send(answer if isinstance(answer, bytes) else encode(answer))
+                frame = self._channel.receive()
+                self.ticket = frame[:TICKET_BYTES]
+                self.requests.append(decode(frame[TICKET_BYTES:], lambda r: r))
+                self._channel.send(
+                    self.ticket + (answer if isinstance(answer, bytes) else encode(answer))
+                )
             self._channel.receive(time.monotonic() + 5)
         except (Closed, Exception):
             self._channel.close()
@@ -672,10 +676,25 @@ def test_a_refusal_to_give_names_is_the_end_of_the_process(answer: list) -> None
         Forger([answer]).wall.names(["a"])
 
 
-def test_two_answers_at_once_are_answers_to_two_questions_and_nothing_more() -> None:
+VALUE = encode(["value", 3, None, []])
+
+
+@pytest.mark.parametrize("early", [VALUE, bytes(TICKET_BYTES) + VALUE, b""])
+def test_an_answer_before_its_question_is_the_end_of_the_process(early: bytes) -> None:
     forger = Forger([["value", 4, None, []]])
-    forger._channel.send(encode(["value", 3, None, []]))
-    assert [forger.handle(1), forger.handle(2)] == [3, 4]
+    forger._channel.send(early)
+    with pytest.raises(StudentGone, match="no question"):
+        forger.handle(1)
+    with pytest.raises(StudentGone):
+        forger.handle(2)
+
+
+def test_a_second_answer_is_never_the_answer_to_the_next_question() -> None:
+    forger = Forger([["value", 4, None, []]])
+    assert forger.handle(1) == 4
+    forger._channel.send(forger.ticket + VALUE)
+    with pytest.raises(StudentGone, match="another one"):
+        forger.handle(2)
 
 
 def test_no_answer_is_a_timeout_and_then_the_end() -> None:
