@@ -21,8 +21,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from autograder.caveats import SHARED
 from autograder.course import Course
 from autograder.errors import CourseError
+from autograder.settings import Grading
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 OLDEST = (3, 11)
@@ -49,11 +51,13 @@ def examine(find_course: Callable[[], Course]) -> list[Check]:
     try:
         course = find_course()
         _ = course.directory  # a configuration that cannot be read shows here
+        settings = Grading.of(course)
     except CourseError as error:
         return [*checks, Check("course", False, str(error), "go to the course's folder")]
     count = len(course.assignments())
     detail = f"{course.root}, {count} assignment{'' if count == 1 else 's'}"
-    return [*checks, Check("course", True, detail), _gradebook(course), _exchange(course)]
+    checks += [Check("course", True, detail), _trust(settings)]
+    return [*checks, _gradebook(course), _exchange(course)]
 
 
 def able_to_grade(checks: Iterable[Check]) -> bool:
@@ -169,6 +173,13 @@ def _git() -> Check:
     found = shutil.which("git")
     detail = found or "not found: `course sync` decides by file times alone"
     return Check("git", found is not None, detail, "install git", needed=False)
+
+
+def _trust(settings: Grading) -> Check:
+    if not settings.shared:
+        return Check("trust", True, "separate: tests run apart from student code")
+    mend = 'c.Grading.trust = "separate", if no test reaches inside a student\'s objects'
+    return Check("trust", False, SHARED, mend, needed=False)
 
 
 def _gradebook(course: Course) -> Check:

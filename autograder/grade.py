@@ -22,10 +22,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from traitlets import TraitError
-
 from autograder import records
-from autograder.course import CONFIG_NAME, Course
+from autograder.caveats import caveats
+from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError, UsageError
 from autograder.handed_in import helper_files, read_regular, read_timestamp
 from autograder.pool import Pool
@@ -38,8 +37,6 @@ MARK = ".grading.json"
 BATCH_SECONDS = 0.5
 """How long results may wait to be saved together: a commit for each would cost more than most
 submissions, and whoever watches wants to see something move."""
-
-TRUST = "separate"
 
 
 @dataclass
@@ -58,6 +55,8 @@ class Result:
     statuses: dict[str, str] = field(default_factory=dict)
     hints: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    caveats: list[str] = field(default_factory=list)
+    """What whoever reads the score must know of how it came to be (`autograder.caveats`)."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -142,10 +141,7 @@ class Setup:
     @classmethod
     def read(cls, course: Course, assignment: str, *, unsafe: bool = False) -> Setup:
         """Read the assignment's source and release, and the course's settings."""
-        try:
-            settings = Grading(config=course.config)
-        except TraitError as error:
-            raise CourseError(f"{course.root / CONFIG_NAME}: {error}") from None
+        settings = Grading.of(course)
         source, release = course.source(assignment), course.release(assignment)
         sheets, texts = {}, {}
         for path in sorted(source.glob("*.ipynb")):
@@ -162,10 +158,11 @@ class Setup:
         rules = {
             "cell_seconds": settings.cell_seconds,
             "total_seconds": settings.total_seconds,
+            "shared": settings.shared,
         }
         hints = misconceptions.read_bytes() if misconceptions.is_file() else b""
         # Not in the digest: where things lie, and the secret.
-        decisive = [limits, rules, TRUST, unsafe, _engine(), _lock(course)]
+        decisive = [limits, rules, unsafe, _engine(), _lock(course)]
         message = {
             "assignment": assignment,
             "sheets": texts,
@@ -177,6 +174,7 @@ class Setup:
             "rules": rules,
             "secret": course_secret(course),
             "unsafe": unsafe,
+            "caveats": caveats(shared=settings.shared, unsafe=unsafe),
         }
         parts = [json.dumps(decisive).encode(), hints]
         parts += [sheet.digest.encode() for sheet in sheets.values()]
@@ -385,6 +383,7 @@ class _Work:
                 result.hints += [hint for hint in score["hints"] if hint not in result.hints]
                 result.seconds += score["seconds"]
             result.notes += part["notes"]
+            result.caveats += [line for line in part["caveats"] if line not in result.caveats]
             result.cpu_seconds += part["usage"].get("cpu_seconds", 0.0)
         return result
 

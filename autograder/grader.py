@@ -47,10 +47,14 @@ worth for every cell, and a notebook that does not fit one frame could not be ha
 
 @dataclass(frozen=True)
 class Rules:
-    """How long a submission may take, in seconds of wall time."""
+    """How a submission is run."""
 
     cell_seconds: float = 15.0
+    """Wall time of one cell."""
     total_seconds: float = 180.0
+    """Wall time of the whole submission."""
+    shared: bool = False
+    """Whether the tests run in the student's process, where they can be read and forged."""
 
 
 class StudentProcess(Protocol):
@@ -90,6 +94,8 @@ class Graded:
     unchanged: list[str]
     """Solution cells in which the student left the stub as it was."""
     notes: list[str]
+    caveats: list[str]
+    """What every report of this run says (`autograder.caveats`)."""
     usage: dict[str, float]
 
 
@@ -109,6 +115,7 @@ def grade(
     shell: Shell,
     rules: Rules,
     misconceptions: Callable[[], list[Variant]],
+    caveats: list[str],
 ) -> Graded:
     """Grade one notebook's bytes; raise SubmissionError if they are no submission of `sheet`."""
     arranged = arrange(sheet, parse_submission(data, where), where)
@@ -119,10 +126,11 @@ def grade(
     finally:
         usage = student.close()
     return Graded(
-        notebook=session.notebook(),
+        notebook=session.notebook(caveats),
         scores=[*session.scores.values()],
         unchanged=_unchanged(arranged),
         notes=[*arranged.notes, *session.notes],
+        caveats=caveats,
         usage=usage,
     )
 
@@ -164,7 +172,7 @@ class _Session:
         self._misconceptions = misconceptions
         self._outputs: dict[int, list[dict]] = {}
         self._outputs_left = MAX_OUTPUTS
-        self._ran: list[int] = []  # places of the student's cells that have run to their end
+        self._ran: list[tuple[str, int]] = []  # what has run to its end on their side, and its seed
         self._restarts = 0
         self._their_names: set[str] = set()
         self._question = {
@@ -185,6 +193,8 @@ class _Session:
                 self._outputs[place] = self._kept(self._test(cell))
                 continue
             self._outputs[place] = self._kept(self._run_theirs(place, placed))
+            if self._rules.shared:
+                continue  # every name is where the tests are
             if cell is not None and cell.role is Role.GIVEN:
                 self._run_given(cell)
             elif cell is not None:
@@ -205,8 +215,9 @@ class _Session:
             return []
         try:
             self._begin()
-            outputs = self._wall.run(placed.text, self._seed("student", str(place)))
-            self._ran.append(place)
+            number = self._seed("student", str(place))
+            outputs = self._wall.run(placed.text, number)
+            self._ran.append((placed.text, number))
             return outputs
         except StudentTimeout:
             # Interrupted, it may have bound names already, as in a notebook.
@@ -235,11 +246,10 @@ class _Session:
             self.notes.append(note)
         self._student.close()
         self._wall = self._student.open()
-        for place in self._ran:
+        for text, number in self._ran:
             try:
                 self._limit_cell()
-                text = self.arranged.cells[place].text
-                self._wall.run(text, self._seed("student", str(place)))
+                self._wall.run(text, number)
             except (StudentTimeout, StudentGone):
                 return
 
@@ -280,10 +290,8 @@ class _Session:
     def _test(self, cell: Cell) -> list[dict]:
         assert cell.grade_id is not None
         started = time.monotonic()
-        self._bind_theirs()
         number = self._seed("grader", cell.grade_id)
-        reseed(number)
-        ran = self._run_ours(cell)
+        ran = self._run_test(cell, number)
         record = self._wall.record
         score = Score(
             grade_id=cell.grade_id,
@@ -302,6 +310,25 @@ class _Session:
         self.scores[cell.grade_id] = score
         self._their_names -= self.sheet.our_names[cell.position]
         return shown
+
+    def _run_test(self, cell: Cell, number: int) -> Ran:
+        """Run a test cell: in this process, or, with shared trust, in the student's."""
+        if self._rules.shared:
+            return self._run_shared(cell, number)
+        self._bind_theirs()
+        reseed(number)
+        return self._run_ours(cell)
+
+    def _run_shared(self, cell: Cell, number: int) -> Ran:
+        try:
+            self._begin()
+            error, value = self._wall.test(cell.source, number)
+        except (StudentGone, StudentTimeout) as end:
+            return Ran(end, None)
+        if error is None:
+            self._ran.append((cell.source, number))
+        # What is no data is no number of points; here it may be an object of the test's own.
+        return Ran(error, None if isinstance(value, Handle) else value)
 
     def _again(self, source: str, number: int) -> Callable[[str, Callable], Ran]:
         """Return a way to run a test cell once more with one of our functions in their place."""
@@ -335,9 +362,13 @@ class _Session:
 
     # The graded notebook.
 
-    def notebook(self) -> str:
-        """Return the notebook for autograded/: our order, our metadata, their answers."""
-        cells = [self._node(i, placed) for i, placed in enumerate(self.arranged.cells)]
+    def notebook(self, caveats: list[str]) -> str:
+        """Return the notebook for autograded/: our order, our metadata, their answers.
+
+        Caveats stand in a first cell of their own, where formgrader and feedback show them.
+        """
+        cells = [_caveat(caveats)] if caveats else []
+        cells += [self._node(i, placed) for i, placed in enumerate(self.arranged.cells)]
         metadata = {
             key: self.sheet.metadata[key]
             for key in ("kernelspec", "language_info")
@@ -369,6 +400,11 @@ class _Session:
         if placed.cell_type == "code":
             node |= {"execution_count": None, "outputs": self._outputs.get(place, [])}
         return node
+
+
+def _caveat(lines: list[str]) -> dict[str, Any]:
+    text = "\n\n".join(f"*Note: {line}.*" for line in lines)
+    return {"cell_type": "markdown", "id": "autograder-caveats", "metadata": {}, "source": text}
 
 
 def _is_ours(placed: Placed) -> bool:

@@ -80,6 +80,8 @@ class Execute(NbGraderPreprocessor):
             raise SubmissionError(answer)
         if kind != "graded":
             raise CourseError(str(answer).splitlines()[0])
+        for line in answer["caveats"]:
+            self.log.warning("%s: %s", path, line)
         resources["autograder"] = answer
         return nbformat.reads(answer["notebook"], as_version=4), resources
 

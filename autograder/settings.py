@@ -5,14 +5,24 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from traitlets import Float, Integer, List, Unicode
+from traitlets import Enum, Float, Integer, List, TraitError, Unicode
 from traitlets.config import Configurable
 
+from autograder.course import CONFIG_NAME, Course
 from autograder.errors import CourseError
 
 
 class Grading(Configurable):
-    """Limits of one submission, and what its code may import."""
+    """Limits of one submission, what its code may import, and where the tests run."""
+
+    trust = Enum(
+        ("separate", "shared"),
+        "separate",
+        help="Where the tests run. separate: in a process of their own, which meets the student's "
+        "values alone; nobody can forge a score. shared: in the student's process, for tests that "
+        "patch a student's objects, compare identity or change them in place; a student who "
+        "attacks the tests can read them and forge a pass, and every report says so.",
+    ).tag(config=True)
 
     cell_seconds = Float(15, help="Wall time of one cell, the student's or a test.").tag(
         config=True
@@ -26,6 +36,19 @@ class Grading(Configurable):
         Unicode(),
         help="The course's own packages that student code may import (by name, read-only).",
     ).tag(config=True)
+
+    @classmethod
+    def of(cls, course: Course) -> Grading:
+        """Return what `course` has set; raise CourseError, in one line, for a wrong value."""
+        try:
+            return cls(config=course.config)
+        except TraitError as error:
+            raise CourseError(f"{course.root / CONFIG_NAME}: {error}") from None
+
+    @property
+    def shared(self) -> bool:
+        """Whether the tests run in the student's process."""
+        return self.trust == "shared"
 
     def package_folders(self) -> list[Path]:
         """Folders of `packages`, and of this engine, that the student's process may read."""

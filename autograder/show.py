@@ -18,7 +18,7 @@ from rich.table import Table
 
 from autograder.course import Course
 from autograder.errors import plain
-from autograder.grade import TRUST, Result
+from autograder.grade import Result
 
 MAX_NAMED = 6
 """Most questions that get their name as a column's head."""
@@ -136,11 +136,17 @@ def _mark(score: float | None, points: float | None) -> str:
     return f"[{'yellow' if score else 'red'}]{score:g}[/]"
 
 
-def as_json(assignment: str, found: list[Result]) -> str:
+def caveats(found: list[Result]) -> list[str]:
+    """Return what holds for any of the results, each once."""
+    return [*dict.fromkeys(line for result in found for line in result.caveats)]
+
+
+def as_json(assignment: str, found: list[Result], trust: str) -> str:
     """Return the results as one JSON object."""
     body: dict[str, Any] = {
         "assignment": assignment,
-        "trust": TRUST,
+        "trust": trust,
+        "caveats": caveats(found),
         "results": [vars(result) for result in found],
     }
     return json.dumps(body, indent=1)

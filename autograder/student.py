@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import itertools
+import numbers
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ import sys
 import traceback
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from autograder.shell import Shell, reseed
 from autograder.wire import (
@@ -106,6 +109,19 @@ class Student:
         ran = self._shell.run(source)
         return ["ran", ran.error is None, ran.outputs]
 
+    def _do_test(self, source: str, seed: int) -> list:
+        """Run a test cell in here (`trust = "shared"`): how it ended, and its points if a number.
+
+        What ended it is data for the grader, which decides: a type's name and a message.
+        """
+        reseed(seed)
+        ran = self._shell.run(source)
+        value, _ = self._crossing(_plain_number(ran.result), MAX_FRAME_BYTES // 2)
+        if ran.error is None:
+            return ["tested", True, "", "", False, value, ran.outputs]
+        name, message = type(ran.error).__name__, _message(ran.error)
+        return ["tested", False, name, message, _raised_elsewhere(ran.error), None, ran.outputs]
+
     def _do_names(self, names: list[str]) -> list:
         namespace = self._shell.namespace
         found, left = {}, MAX_FRAME_BYTES // 2
@@ -150,15 +166,11 @@ class Student:
 
     def _failure(self, error: BaseException) -> list:
         try:
-            message = str(error)[:MAX_MESSAGE]
-        except BaseException:
-            message = "(its message cannot be shown)"
-        try:
             lines = traceback.format_exception(error)
         except BaseException:
             lines = []
         text = "".join(lines)[-MAX_MESSAGE:]
-        return ["failed", type(error).__name__, message, text, self._shell.outputs.take()]
+        return ["failed", type(error).__name__, _message(error), text, self._shell.outputs.take()]
 
     def _refer(self, value: Any) -> Reference:
         if isinstance(value, _Callback) and value.lent:
@@ -181,6 +193,27 @@ class Student:
 
     def _send(self, ticket: bytes, message: list) -> None:
         self._channel.send(ticket + encode(message, self._refer))
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:MAX_MESSAGE]
+    except BaseException:
+        return "(its message cannot be shown)"
+
+
+def _plain_number(value: Any) -> Any:
+    """Return a cell's last value, with a subclass of a number as the number that it is."""
+    if isinstance(value, numbers.Real) and not isinstance(value, bool | np.generic):
+        with contextlib.suppress(OverflowError):
+            return float(value)
+    return value
+
+
+def _raised_elsewhere(error: BaseException) -> bool:
+    """Whether a test's error came out of code of another cell, that is: of the student's."""
+    files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    return len([name for name in files if name.startswith("<ipython-input")]) > 1
 
 
 def main(shell: Shell, stream: socket.socket) -> None:

@@ -62,6 +62,18 @@ _ORDINARY = {
 }
 
 
+def _known_name(name: str) -> str:
+    """Return what a student is told: only a name of Python's, theirs could spell a test's input."""
+    known = isinstance(getattr(builtins, name, None), type)
+    return name if known else "an exception of its own"
+
+
+def _as_exception(name: str, message: str) -> Exception:
+    if name in _ORDINARY:
+        return _ORDINARY[name](message)
+    return StudentError(f"{name}: {message}")
+
+
 @dataclass
 class Call:
     """One call that a test made of a named function, as bytes: what hints are found from."""
@@ -138,6 +150,26 @@ class Wall:
         if reply[0] != "ran":
             self._broken("an answer of the wrong kind")
         return _checked_outputs(reply[2])
+
+    def test(self, source: str, seed: int) -> tuple[Exception | None, Any]:
+        """Run a test cell in the student's process (`trust = "shared"`).
+
+        Returns what it says of the end: an error or None, and the value of the last line, a
+        `Handle` if that is no data. It is what student code made of it, and can be forged.
+        """
+        reply = self._ask(["test", source, seed])
+        if reply[0] == "failed":
+            # Interrupted outside the cell's own code, or an answer that cannot be sent.
+            reply = ["tested", False, reply[1], reply[2], True, None, reply[4]]
+        if reply[0] != "tested":
+            self._broken("an answer of the wrong kind")
+        _, finished, name, message, in_theirs, value, outputs = reply
+        self.record.show(_checked_outputs(outputs))
+        if finished:
+            return None, value
+        if in_theirs:
+            self.record.raised = _known_name(name)
+        return _as_exception(_clean(name), _clean(message)), None
 
     def names(self, names: list[str]) -> dict[str, Any]:
         """Return the values (or handles) that these names have, those that are bound."""
@@ -257,8 +289,8 @@ class Wall:
                 refusal = encode(["raised", "RuntimeError", "out of time"])
                 self._channel.send(ticket + refusal, deadline)
                 reply = self._checked_reply(self._receive(ticket, deadline))
-            if reply[0] == "ran":
-                self.record.show(_checked_outputs(reply[2]))
+            if reply[0] in ("ran", "tested"):
+                self.record.show(_checked_outputs(reply[-1]))
         except WireError:
             self.record.gone = True
 
@@ -269,6 +301,7 @@ class Wall:
             raise WireError("an answer of the wrong form")
         forms: dict[str, tuple[type | tuple[type, ...], ...]] = {
             "ran": (bool, list),
+            "tested": (bool, str, str, bool, object, list),
             "value": (object, object, list),
             "stop": (),
             "failed": (str, str, str, list),
@@ -297,12 +330,8 @@ class Wall:
             name, message, trace = (_clean(part) for part in reply[1:4])
             self.record.show(_checked_outputs(reply[4]))
             self.record.show([{"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}])
-            # Told to the student: only a name of Python's, their own could spell a test's input.
-            known = isinstance(getattr(builtins, name, None), type)
-            self.record.raised = name if known else "an exception of its own"
-            if name in _ORDINARY:
-                raise _ORDINARY[name](message)
-            raise StudentError(f"{name}: {message}")
+            self.record.raised = _known_name(name)
+            raise _as_exception(name, message)
         self._broken("an answer of the wrong kind")
 
     def _broken(self, reason: str) -> NoReturn:

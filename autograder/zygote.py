@@ -246,6 +246,7 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
             shell=shell,
             rules=rules,
             misconceptions=misconceptions,
+            caveats=setup["caveats"],
         )
         return asdict(graded)
 
