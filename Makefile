@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit notebooks bench lock clean
+.PHONY: help setup demo test lint unit notebooks fuzz bench lock clean
 # One heavy thing at a time, whatever -j says: the recipes are parallel inside.
 .NOTPARALLEL:
 
@@ -65,6 +65,9 @@ unit: setup ## the tests of the engine and of the course
 notebooks: setup ## run every notebook and compare its outputs with the stored ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
 	  -p no:cacheprovider -n 2 --dist loadscope lectures/*.ipynb solutions/*/*.ipynb
+
+fuzz: setup ## a million hostile frames against the wire (FRAMES=... SEED=...)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_wire $${FRAMES:-1000000} $${SEED:-1}
 
 bench: setup ## measure: every script of benchmarks/
 	@for script in benchmarks/*.py; do \

@@ -10,6 +10,8 @@ This module knows bytes and plain values; it never knows a test, a score or a no
 from __future__ import annotations
 
 import math
+import os
+import re
 import socket
 import struct
 import time
@@ -27,19 +29,32 @@ MAX_FRAME_BYTES = 64 * 2**20
 TICKET_BYTES = 8
 """What a question and its answers begin with on the wall, beside the frame itself."""
 
-MAX_DEPTH = 64
+MAX_DEPTH = 100
 """Deepest nesting of extension types (tuples, sets, arrays in them) that is decoded.
 
 Lists and dicts may be nested as deep as msgpack packs and unpacks them, about 500.
 """
 
-MAX_OBJECTS = 1_000_000
-"""Most containers, arrays and the like in one frame.
+MAX_OBJECTS = 10_000_000
+"""Most objects of any kind in one frame: containers, numbers, strings, both halves of an entry."""
 
-An empty list is one byte in a frame and seventy in memory, and an array takes microseconds to make:
-without this, a frame within the limit could cost gigabytes and minutes.
+MAX_MEMORY = 2**30
+"""Most memory, in bytes, that decoding one frame may take beyond what the process has.
+
+An empty dict is one byte in a frame and sixty-four in memory. Looked at every quarter MiB of the
+frame and every few thousand objects, so that what is taken between two looks is small; one string
+takes up to four times its bytes.
 """
 
+MAX_SECONDS = 20.0
+"""Most seconds of CPU for one frame: numbers chosen to collide make a dict or a set quadratic."""
+
+_OBJECTS_BETWEEN_LOOKS = 4096
+_SECONDS_BETWEEN_LOOKS = 0.02
+_BYTES_BETWEEN_LOOKS = 2**18
+_LARGE = 2**20  # a shorter frame cannot take much memory
+_MAX_EMPTY = 2**31
+_DEVICE_NAME = re.compile(r"(cpu|cuda|meta|mps|xpu)(:\d{1,2})?")
 _MAX_INTEGER_BYTES = 4096
 _MAX_DIMENSIONS = 32
 
@@ -101,10 +116,18 @@ def encode(value: Any, refer: Refer = _refuse) -> bytes:
     WireError for a value too deep or too large, TypeError when `refer` refuses.
     """
 
+    depth = 0
+
     def pack(item: Any) -> bytes:
-        return msgpack.packb(
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise WireError("a value nested too deeply cannot cross")
+        packed = msgpack.packb(
             item, default=extend, strict_types=True, unicode_errors="surrogatepass"
         )
+        depth -= 1
+        return packed
 
     def stand_in(item: Any) -> msgpack.ExtType:
         reference = item if isinstance(item, Reference) else refer(item)
@@ -155,6 +178,9 @@ def encode(value: Any, refer: Refer = _refuse) -> bytes:
         raise WireError(f"a value nested too deeply cannot cross ({error})") from None
     if len(frame) > MAX_FRAME_BYTES:
         raise WireError(f"a value of {len(frame) >> 20} MiB cannot cross (limit {_limit()})")
+    if len(frame) > MAX_OBJECTS:  # each object is a byte or more
+        # What the other side would refuse is refused here, where the error has a name.
+        decode(frame, lambda reference: reference)
     return frame
 
 
@@ -219,21 +245,112 @@ def _pack_tensor(item: torch.Tensor, pack: Callable, stand_in: _StandIn) -> Any:
     return msgpack.ExtType(_TENSOR, struct.pack("<H", len(head)) + head + data)
 
 
+class _Meter:
+    """Counts what one frame becomes, and looks at the CPU and memory that this takes."""
+
+    def __init__(self, size: int):
+        self.objects = 0
+        self.due = 0.0
+        """When to look again, on the clock of `time.perf_counter`."""
+        self._stop = _OBJECTS_BETWEEN_LOOKS
+        self._end = time.thread_time() + MAX_SECONDS
+        self._most = _resident() + MAX_MEMORY if size > _LARGE else math.inf
+
+    def count(self, objects: int) -> None:
+        self.objects += objects
+        if self.objects > self._stop:
+            self._stop = self.objects + _OBJECTS_BETWEEN_LOOKS
+            self.look()
+
+    def look(self) -> None:
+        self.due = time.perf_counter() + _SECONDS_BETWEEN_LOOKS
+        if self.objects > MAX_OBJECTS:
+            raise WireError(f"more than {MAX_OBJECTS:,} objects")
+        if time.thread_time() > self._end:
+            raise WireError(f"a frame that takes more than {MAX_SECONDS:.0f} s to decode")
+        if self._most < math.inf and _resident() > self._most:
+            raise WireError(f"a frame that takes more than {MAX_MEMORY >> 20} MiB of memory")
+
+
+def _resident() -> int:
+    """Return how many bytes of memory this process has; 0 where the kernel does not say."""
+    try:
+        with open("/proc/self/statm", "rb", buffering=0) as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+class _Paced:
+    """A long frame, read piece by piece, with a look at the meter before each."""
+
+    def __init__(self, data: bytes, meter: _Meter):
+        self._data, self._meter, self._place = data, meter, 0
+
+    def read(self, size: int) -> bytes:
+        self._meter.look()
+        place = self._place
+        self._place += size
+        return self._data[place : place + size]
+
+
+class _OtherKeys(Exception):
+    """The frame has a dict with a key that is neither str nor bytes, or is none of ours."""
+
+
 def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
     """Return the value in `frame`, every part of it of a plain, exact type.
 
-    Raises WireError for anything that `encode` could not have made.
+    Raises WireError for anything that `encode` could not have made, and for what takes more than
+    MAX_OBJECTS, MAX_MEMORY or MAX_SECONDS.
     """
     if len(frame) > MAX_FRAME_BYTES:
         raise WireError(f"a frame of {len(frame)} bytes is longer than {_limit()}")
-    depth = objects = 0
+    meter = _Meter(len(frame))
+    try:
+        try:
+            # Python salts the hashes of str and bytes, so dicts of them can be left to msgpack.
+            return _decode(frame, resolve, meter, salted=True)
+        except _OtherKeys:
+            meter.objects = 0
+            return _decode(frame, resolve, meter, salted=False)
+    except WireError:
+        raise
+    except Exception as error:  # msgpack, struct, numpy, unhashable keys: all hostile bytes
+        raise WireError(f"not a frame: {type(error).__name__}") from None
 
-    def count(container: Any) -> Any:
-        nonlocal objects
-        objects += 1
-        if objects > MAX_OBJECTS:
-            raise WireError(f"more than {MAX_OBJECTS:,} lists, arrays and the like")
-        return container
+
+def _decode(frame: bytes, resolve: Resolve | None, meter: _Meter, *, salted: bool) -> Any:
+    depth = 0
+    clock = time.perf_counter
+
+    def listed(made: list) -> list:
+        meter.count(1 + len(made))
+        return made
+
+    def counted(made: dict) -> dict:
+        meter.count(1 + 2 * len(made))
+        return made
+
+    def mapped(pairs: list[tuple]) -> dict:
+        meter.count(1 + 2 * len(pairs))
+        made = {}
+        # One key at a time: among a million that collide, each is compared with all before it.
+        for key, value in pairs:
+            made[key] = value
+            if clock() > meter.due:
+                meter.look()
+        return made
+
+    def gathered(items: list) -> set:
+        made = set()
+        for item in items:
+            made.add(item)
+            if clock() > meter.due:
+                meter.look()
+        return made
+
+    object_hook, pairs_hook = (counted, None) if salted else (None, mapped)
 
     def unpack(data: bytes) -> Any:
         nonlocal depth
@@ -241,15 +358,40 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
         if depth > MAX_DEPTH:
             raise WireError("nested too deeply")
         try:
-            return msgpack.unpackb(
-                data,
+            if len(data) <= _LARGE:
+                # Written out: a tuple comes here, and passing a dict on would double its time.
+                return msgpack.unpackb(
+                    data,
+                    ext_hook=extension,
+                    list_hook=listed,
+                    object_hook=object_hook,
+                    object_pairs_hook=pairs_hook,
+                    strict_map_key=salted,
+                    unicode_errors="surrogatepass",
+                    timestamp=1,
+                )
+            unpacker = msgpack.Unpacker(
+                _Paced(data, meter),
+                read_size=_BYTES_BETWEEN_LOOKS,
+                max_buffer_size=2 * MAX_FRAME_BYTES,
                 ext_hook=extension,
-                list_hook=count,
-                object_hook=count,
-                strict_map_key=False,
+                list_hook=listed,
+                object_hook=object_hook,
+                object_pairs_hook=pairs_hook,
+                strict_map_key=salted,
                 unicode_errors="surrogatepass",
                 timestamp=1,
             )
+            value = unpacker.unpack()
+            if unpacker.tell() != len(data):
+                raise WireError("more than one value")
+            return value
+        except (WireError, _OtherKeys):
+            raise
+        except ValueError:
+            if salted:
+                raise _OtherKeys from None
+            raise
         finally:
             depth -= 1
 
@@ -260,11 +402,12 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
         return value
 
     def extension(code: int, data: bytes) -> Any:
-        count(None)
+        meter.count(1)
         if code == _TUPLE:
             return tuple(items(data))
         if code in (_SET, _FROZENSET):
-            return (set if code == _SET else frozenset)(items(data))
+            made = gathered(items(data))
+            return made if code == _SET else frozenset(made)
         if code in (_ARRAY, _SCALAR):
             return _unpack_array(data, items, scalar=code == _SCALAR)
         if code == _TENSOR:
@@ -288,15 +431,13 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
         if code == _TORCH_DTYPE:
             return _TORCH_DTYPES[data.decode("ascii")]
         if code == _DEVICE:
-            return torch.device(data.decode("ascii"))
+            name = data.decode("ascii")
+            if not _DEVICE_NAME.fullmatch(name):
+                raise WireError("not a device that may cross")
+            return torch.device(name)
         raise WireError(f"unknown extension {code}")
 
-    try:
-        return unpack(frame)
-    except WireError:
-        raise
-    except Exception as error:  # msgpack, struct, numpy, unhashable keys: all hostile bytes
-        raise WireError(f"not a frame: {type(error).__name__}") from None
+    return unpack(frame)
 
 
 def _dtype(text: Any) -> np.dtype:
@@ -304,7 +445,7 @@ def _dtype(text: Any) -> np.dtype:
     if type(text) is not str or len(text) > 24 or "," in text:
         raise WireError("not a dtype")
     dtype = np.dtype(text)
-    if dtype.kind not in "biufcUSmM" or dtype.itemsize == 0 or dtype.shape:
+    if dtype.kind not in "biufcUSmM" or not 0 < dtype.itemsize <= MAX_FRAME_BYTES or dtype.shape:
         raise WireError("not a dtype that may cross")
     return dtype
 
@@ -325,6 +466,8 @@ def _check_shape(shape: Any, itemsize: int, size: int | None) -> tuple[int, ...]
         raise WireError("not a shape")
     if size is not None and math.prod(shape) * itemsize != size:
         raise WireError("the shape does not fit the data")
+    if size == 0 and math.prod(n for n in shape if n) > _MAX_EMPTY:
+        raise WireError("an empty array of absurd shape")  # its sums would take all memory
     return tuple(shape)
 
 

@@ -21,21 +21,7 @@ from hypothesis import strategies as st
 
 from autograder import wire
 from autograder.wire import Channel, Closed, Late, Reference, WireError, decode, encode
-
-# Every type that may come out of `decode`, without a reference in the frame.
-PLAIN = {
-    *(type(None), bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict),
-    *(range, slice, type(Ellipsis), np.ndarray, torch.Tensor, torch.dtype, torch.device),
-}
-
-
-def is_plain(value: Any) -> bool:
-    kind = type(value)
-    if kind in (list, tuple, set, frozenset):
-        return all(map(is_plain, value))
-    if kind is dict:
-        return all(is_plain(k) and is_plain(v) for k, v in value.items())
-    return kind in PLAIN or issubclass(kind, np.generic) or isinstance(value, np.dtype)
+from tests.fuzz_wire import Count, Frames, is_plain, try_frame
 
 
 def identical(a: Any, b: Any) -> bool:
@@ -349,6 +335,11 @@ FORGED = {
     "a dtype that runs code": msgpack.packb(msgpack.ExtType(13, b"__import__('os')")),
     "a torch type by another name": msgpack.packb(msgpack.ExtType(14, b"nn")),
     "a device of no kind": msgpack.packb(msgpack.ExtType(15, b"rm -rf")),
+    "a device of another world": msgpack.packb(msgpack.ExtType(15, b"privateuseone:7")),
+    "a dtype of a gigabyte": msgpack.packb(msgpack.ExtType(13, b"|S1000000000")),
+    "an empty array of gigabytes": extension(6, "|S1000000000", [0]),
+    "an empty array whose sum is 2^47 long": extension(6, "<f8", [0, 2**47]),
+    "an empty tensor whose sum is 2^47 long": extension(8, "float32", [0, 2**47], "cpu", False),
     "a reference": msgpack.packb(msgpack.ExtType(9, msgpack.packb(["student", 1, "x"]))),
     "two frames in one": b"\xc0\xc0",
     "nothing": b"",
@@ -381,15 +372,104 @@ def test_a_forged_reference_is_refused(fields: list) -> None:
         decode(frame, lambda reference: reference)
 
 
-@pytest.mark.parametrize("unit", [b"\x90", b"\x80", b"\xd4\x01\x90", b"\xd4\x02\x90"])
-def test_a_frame_of_a_million_containers_stops_early(unit: bytes) -> None:
-    count = 2**24 // len(unit)
-    frame = b"\xdd" + struct.pack(">I", count) + unit * count
-    started = time.monotonic()
+UNITS = [b"\x90", b"\x80", b"\xd4\x01\x90", b"\xd4\x02\x90", b"\xc0", b"\x07", b"\xa2ab"]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_objects_of_every_kind_are_counted(unit: bytes, monkeypatch) -> None:
+    monkeypatch.setattr(wire, "MAX_OBJECTS", 100_000)
+    frame = b"\xdd" + struct.pack(">I", 200_000) + unit * 200_000
     with pytest.raises(WireError, match="more than"):
         decode(frame)
-    # It takes what the first million take, whatever follows them.
-    assert time.monotonic() - started < 20
+
+
+def test_the_entries_of_a_dict_are_counted(monkeypatch) -> None:
+    frames = [encode({f"w{i}": 0 for i in range(60_000)}), encode(dict.fromkeys(range(60_000)))]
+    monkeypatch.setattr(wire, "MAX_OBJECTS", 100_000)
+    for frame in frames:
+        with pytest.raises(WireError, match="more than"):
+            decode(frame)
+
+
+def test_a_value_of_too_many_objects_is_refused_by_the_side_that_sends_it(monkeypatch) -> None:
+    monkeypatch.setattr(wire, "MAX_OBJECTS", 100_000)
+    with pytest.raises(WireError, match="more than"):
+        encode([0] * 200_000)
+
+
+def test_memory_is_looked_at_while_a_list_of_small_strings_is_still_being_read(monkeypatch) -> None:
+    monkeypatch.setattr(wire, "MAX_MEMORY", 64 * 2**20)
+    monkeypatch.setattr(wire, "MAX_OBJECTS", 10**9)
+    count = 5_000_000  # 16 MB, and 360 MB when decoded
+    frame = b"\xdd" + struct.pack(">I", count) + b"\xa2ab" * count
+    before = wire._resident()
+    with pytest.raises(WireError, match="memory"):
+        decode(frame)
+    assert wire._resident() - before < 300 * 2**20
+
+
+def test_an_extension_in_an_extension_cannot_copy_a_frame_a_hundred_times(monkeypatch) -> None:
+    monkeypatch.setattr(wire, "MAX_MEMORY", 64 * 2**20)
+    frame = msgpack.packb(bytes(2**23))
+    for _ in range(50):
+        frame = msgpack.packb(msgpack.ExtType(1, b"\x91" + frame))
+    with pytest.raises(WireError, match="memory"):
+        decode(frame)
+
+
+@pytest.mark.parametrize("kind", [dict.fromkeys, set, frozenset], ids=["dict", "set", "frozenset"])
+def test_keys_that_collide_do_not_take_the_graders_time(kind, monkeypatch) -> None:
+    # Each of these has the hash 0. Their own dict would take as long to make here.
+    keys = [msgpack.ExtType(5, (k * (2**61 - 1)).to_bytes(12, "little")) for k in range(40_000)]
+    if kind is dict.fromkeys:
+        frame = (
+            b"\xdf"
+            + struct.pack(">I", len(keys))
+            + b"".join(msgpack.packb(k) + b"\xc0" for k in keys)
+        )
+    else:
+        frame = msgpack.packb(msgpack.ExtType(2 if kind is set else 3, msgpack.packb(keys)))
+    monkeypatch.setattr(wire, "MAX_SECONDS", 0.3)
+    started = time.thread_time()
+    with pytest.raises(WireError, match="to decode"):
+        decode(frame)
+    assert time.thread_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {f"word{i}": i for i in range(200_000)},
+        {i: float(i) for i in range(200_000)},
+        {(i, i + 1) for i in range(100_000)},
+        {(f"w{i}", f"w{i + 1}"): i for i in range(100_000)},
+        [i / 7 for i in range(2_000_000)],
+        [(i, -i) for i in range(1_200_000)],
+    ],
+    ids=["words", "numbers", "set of pairs", "bigrams", "two million floats", "many tuples"],
+)
+def test_large_right_answers_pass_quickly(value: Any) -> None:
+    frame = encode(value)
+    started = time.thread_time()
+    assert decode(frame) == value
+    assert time.thread_time() - started < wire.MAX_SECONDS / 4
+
+
+def test_a_tree_of_tuples_as_deep_as_a_sentence_arrives_and_a_deeper_one_is_refused() -> None:
+    tree: Any = ()
+    for _ in range(wire.MAX_DEPTH - 2):
+        tree = (tree,)
+    assert there(tree) == tree
+    with pytest.raises(WireError, match="too deeply"):
+        encode((tree,))
+
+
+def test_a_thousandth_of_the_fuzz_run() -> None:
+    supply, count = Frames(7), Count()
+    for number in range(1000):
+        try_frame(supply.next(), count, wall=number % 5 == 0)
+    assert count.decoded > 100
+    assert count.refused > 100
 
 
 def test_bombs_of_extensions_in_extensions_stop_early() -> None:
