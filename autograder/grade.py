@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -25,14 +26,19 @@ from typing import Any
 from autograder import records
 from autograder.caveats import caveats
 from autograder.course import Course
-from autograder.errors import CourseError, SubmissionError, UsageError
+from autograder.errors import CourseError, SubmissionError, UsageError, plain
 from autograder.handed_in import helper_files, read_regular, read_timestamp
 from autograder.pool import Pool
 from autograder.settings import Grading
 from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet
 
+MAX_NAME = 128
+"""Longest name of a student, in characters, that nbgrader's tables hold."""
+
 MARK = ".grading.json"
 """File in a student's autograded folder that says how, and that, it was graded."""
+
+MAX_MARK_BYTES = 2**20
 
 BATCH_SECONDS = 0.5
 """How long results may wait to be saved together: a commit for each would cost more than most
@@ -290,6 +296,7 @@ class _Work:
     def _read(self, student: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
         """Return a submission's notebooks and other files; note what decides its result."""
         folder = self._course.submitted(self._setup.assignment, student)
+        _check_name(student)
         if folder.is_symlink() or not folder.is_dir():
             raise SubmissionError(f"{folder} is no folder: ask the student to hand it in again")
         found, digest = {}, hashlib.sha256(self._setup.digest.encode())
@@ -297,7 +304,8 @@ class _Work:
             path = folder / f"{name}.ipynb"
             if not os.path.lexists(path):
                 others = sorted(p.name for p in folder.glob("*.ipynb"))
-                beside = f"; there is {', '.join(others)}" if others else ""
+                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+                beside = f"; there is {', '.join(others[:3])}{more}" if others else ""
                 raise SubmissionError(f"{path} is missing{beside}: ask the student for it")
             found[name] = read_regular(path, MAX_NOTEBOOK_BYTES)
             digest.update(hashlib.sha256(found[name]).digest())
@@ -312,10 +320,16 @@ class _Work:
     def _mark(self, student: str) -> dict[str, Any]:
         path = self._course.autograded(self._setup.assignment, student) / MARK
         try:
-            mark = json.loads(path.read_text("utf-8"))
-            return mark if isinstance(mark, dict) else {}
-        except (OSError, ValueError):
+            mark = json.loads(read_regular(path, MAX_MARK_BYTES))
+            seal = self._seal(mark["key"], mark["result"])
+            return mark if hmac.compare_digest(seal, mark["seal"]) else {}
+        except (SubmissionError, ValueError, KeyError, TypeError, RecursionError):
             return {}
+
+    def _seal(self, key: str, result: dict[str, Any]) -> str:
+        """Return what only this course can write: a file of that name may be handed in."""
+        text = json.dumps([key, result], sort_keys=True).encode()
+        return hmac.digest(self._setup.message["secret"], b"mark\0" + text, "sha256").hex()
 
     def tasks(self, pending: list[str]) -> Iterator[tuple[Any, dict]]:
         for student in pending:
@@ -404,7 +418,8 @@ class _Work:
                     files["timestamp.txt"] = read_regular(submitted / "timestamp.txt", 1000)
                 for name, data in files.items():
                     (fresh / name).write_bytes(data)
-                mark = {"key": self._keys[student], "result": vars(result)}
+                key = self._keys[student]
+                mark = {"key": key, "result": vars(result), "seal": self._seal(key, vars(result))}
                 (fresh / MARK).write_text(json.dumps(mark, indent=1) + "\n", "utf-8")
                 fresh.chmod(0o755)
                 if target.exists():
@@ -415,8 +430,22 @@ class _Work:
                 raise
 
     def _finish(self, result: Result) -> None:
+        result.message = plain(result.message)  # a file's name may hold a line break
         self._results[result.student] = result
         self._watch(result, len(self._students))
+
+
+def _check_name(student: str) -> None:
+    """Refuse a student whose folder's name the gradebook could not hold: it would stop a batch."""
+    if len(student) > MAX_NAME:
+        raise SubmissionError(
+            f"the folder {student[:20]}… has a name of {len(student)} characters "
+            f"(limit {MAX_NAME}): give it the student's name"
+        )
+    if not student.isprintable():
+        raise SubmissionError(
+            f"the folder {student!a} has a name that is no text: give it the student's name"
+        )
 
 
 def _save(gradebook: Any, done: list[_Done], late: Any) -> None:

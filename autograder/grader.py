@@ -399,6 +399,8 @@ class _Session:
         }
         if placed.cell_type == "code":
             node |= {"execution_count": None, "outputs": self._outputs.get(place, [])}
+        elif placed.attachments:
+            node["attachments"] = placed.attachments
         return node
 
 

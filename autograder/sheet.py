@@ -10,7 +10,7 @@ import ast
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,17 @@ MAX_NOTEBOOK_BYTES = 32 * 2**20
 MAX_CELLS = 5000
 """Most cells of a submission: the page of one with a hundred thousand takes nbconvert minutes."""
 
+MAX_TEXT = 4 * 2**20
+"""Most characters in all cells of a submission: with it the graded notebook fits one frame."""
+
+MAX_ATTACHMENTS = 8 * 2**20
+"""Most characters of the pictures, in base64, that are kept in the answers of a submission."""
+
+PICTURES = ("image/png", "image/jpeg", "image/gif")
+
 SKIP_TAG = "skip-execution"
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\n]+=*\n?")
 
 
 class Role(StrEnum):
@@ -254,6 +263,8 @@ class SubmittedCell:
     source: str
     cell_id: str | None
     grade_id: str | None
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Pictures pasted into a Markdown cell, as nbformat has them: by name, then MIME type."""
 
 
 @dataclass(frozen=True)
@@ -267,6 +278,8 @@ class Placed:
     """What stands in the cell, and what the student's process runs."""
     missing: bool = False
     """Whether the student's version of a solution cell was not in the submission."""
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Pictures of a Markdown cell of the student's."""
 
 
 @dataclass(frozen=True)
@@ -293,14 +306,19 @@ def parse_submission(data: bytes, where: str) -> list[SubmittedCell]:
         raise SubmissionError(
             f"{where} is no notebook (not JSON): ask the student to hand it in again"
         ) from None
+    except MemoryError:
+        raise SubmissionError(
+            f"{where} needs too much memory: ask for it with its outputs cleared"
+        ) from None
     if not isinstance(notebook, dict) or "nbformat" not in notebook:
         raise SubmissionError(
             f"{where} is no notebook (JSON of another kind): ask for the .ipynb file"
         )
     version = notebook["nbformat"]
     if version != 4:
+        said = "of no number" if isinstance(version, list | dict) else ascii(version)[:20]
         raise SubmissionError(
-            f"{where} has nbformat {ascii(version)[:20]}, not 4: "
+            f"{where} has nbformat {said}, not 4: "
             "open it in JupyterLab, save it, and hand it in again"
         )
     cells = notebook.get("cells")
@@ -311,7 +329,14 @@ def parse_submission(data: bytes, where: str) -> list[SubmittedCell]:
             f"{where} has {len(cells)} cells (limit {MAX_CELLS}): "
             "ask the student to hand it in again"
         )
-    return [_submitted_cell(cell, where) for cell in cells]
+    read = [_submitted_cell(cell, where) for cell in cells]
+    size = sum(len(cell.source) for cell in read)
+    if size > MAX_TEXT:
+        raise SubmissionError(
+            f"{where} has {size:,} characters in its cells (limit {MAX_TEXT:,}): "
+            "ask the student to shorten it"
+        )
+    return read
 
 
 def _submitted_cell(cell: Any, where: str) -> SubmittedCell:
@@ -332,7 +357,21 @@ def _submitted_cell(cell: Any, where: str) -> SubmittedCell:
         source=source.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd"),
         cell_id=cell_id if isinstance(cell_id, str) else None,
         grade_id=grade_id if isinstance(grade_id, str) else None,
+        attachments=_pictures(cell.get("attachments")),
     )
+
+
+def _pictures(attachments: Any) -> dict[str, dict[str, str]]:
+    """Return the pictures among a cell's attachments; what else could be there is dropped."""
+    found: dict[str, dict[str, str]] = {}
+    for name, kinds in attachments.items() if isinstance(attachments, dict) else ():
+        for kind in PICTURES:
+            data = kinds.get(kind) if isinstance(kinds, dict) else None
+            if isinstance(data, list) and all(isinstance(line, str) for line in data):
+                data = "".join(data)
+            if isinstance(data, str) and name.isprintable() and _BASE64.fullmatch(data):
+                found[name] = {kind: data}
+    return found
 
 
 def arrange(sheet: Sheet, submitted: list[SubmittedCell], where: str) -> Arranged:
@@ -365,28 +404,53 @@ def arrange(sheet: Sheet, submitted: list[SubmittedCell], where: str) -> Arrange
         last = position
 
     def added(after: int) -> list[Placed]:
-        return [Placed(None, extra.cell_type, extra.source) for extra in extras.get(after, [])]
+        return [
+            Placed(None, extra.cell_type, extra.source, attachments=extra.attachments)
+            for extra in extras.get(after, [])
+        ]
 
     placed = added(after=-1)
     notes: list[str] = []
     for ours in sheet.cells:
         placed.append(_place(ours, theirs.get(ours.position), notes))
         placed += added(after=ours.position)
-    return Arranged(tuple(placed), tuple(notes))
+    return Arranged(_with_few_pictures(placed, notes), tuple(notes))
+
+
+def _with_few_pictures(placed: list[Placed], notes: list[str]) -> tuple[Placed, ...]:
+    """Drop the pictures of every cell behind the limit, and say so."""
+    left, kept = MAX_ATTACHMENTS, []
+    for cell in placed:
+        left -= sum(len(data) for kinds in cell.attachments.values() for data in kinds.values())
+        kept.append(cell if left >= 0 else replace(cell, attachments={}))
+    if left < 0:
+        limit = MAX_ATTACHMENTS >> 20
+        notes.append(f"pictures beyond {limit} MiB are left out: see the submitted notebook")
+    return tuple(kept)
 
 
 def _match(sheet: Sheet, submitted: list[SubmittedCell]) -> list[int | None]:
     """Position in the source of each submitted cell: by nbgrader's name, cell id, or text."""
     by_id: dict[str | None, int]
     by_id = {c.cell_id: c.position for c in sheet.cells if c.grade_id is None}
-    by_text = {(c.cell_type, c.release): c.position for c in sheet.cells if c.grade_id is None}
+    by_text: dict[tuple[str, str], list[int]] = {}
+    for ours in sheet.cells:
+        if ours.grade_id is None:
+            by_text.setdefault((ours.cell_type, ours.release), []).append(ours.position)
     named = {name: cell.position for name, cell in sheet.by_grade_id.items()}
-    return [
-        named[cell.grade_id]
-        if cell.grade_id in named
-        else by_text.get((cell.cell_type, cell.source), by_id.get(cell.cell_id))
-        for cell in submitted
-    ]
+    found: list[int | None] = []
+    for cell in submitted:
+        if cell.grade_id in named:
+            found.append(named[cell.grade_id])
+            continue
+        same = by_text.get((cell.cell_type, cell.source), [])
+        known = by_id.get(cell.cell_id)
+        if same and known not in same:
+            known = same[0]
+        if known in same and len(same) > 1:
+            same.remove(known)  # of several cells with one text, each stands for another
+        found.append(known)
+    return found
 
 
 def _place(cell: Cell, theirs: SubmittedCell | None, notes: list[str]) -> Placed:
@@ -403,11 +467,17 @@ def _place(cell: Cell, theirs: SubmittedCell | None, notes: list[str]) -> Placed
         if theirs is None:
             notes.append(f"solution cell {name} was deleted")
             return Placed(cell, cell.cell_type, "", missing=True)
-        return Placed(cell, cell.cell_type, theirs.source)
+        if theirs.cell_type != cell.cell_type:
+            notes.append(f"solution cell {name} was made {theirs.cell_type}: read as what it was")
+        return _theirs(cell, theirs)
     if cell.locked:
         if theirs is not None and theirs.source != cell.release:
             notes.append(f"locked cell {name} was edited: the source's is used")
         return Placed(cell, cell.cell_type, cell.release)
     if theirs is None or theirs.cell_type != cell.cell_type:
         return Placed(cell, cell.cell_type, cell.release)
-    return Placed(cell, cell.cell_type, theirs.source)
+    return _theirs(cell, theirs)
+
+
+def _theirs(cell: Cell, theirs: SubmittedCell) -> Placed:
+    return Placed(cell, cell.cell_type, theirs.source, attachments=theirs.attachments)
