@@ -66,8 +66,9 @@ notebooks: setup ## run every notebook and compare its outputs with the stored o
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
 	  -p no:cacheprovider -n 2 --dist loadscope lectures/*.ipynb solutions/*/*.ipynb
 
-fuzz: setup ## a million hostile frames against the wire (FRAMES=... SEED=...)
+fuzz: setup ## a million hostile frames (FRAMES=... SEED=...), then 100,000 mutated notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_wire $${FRAMES:-1000000} $${SEED:-1}
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_notebooks --cases 100000 --engine 300
 
 bench: setup ## measure: every script of benchmarks/
 	@for script in benchmarks/*.py; do \

@@ -431,8 +431,10 @@ def _with_few_pictures(placed: list[Placed], notes: list[str]) -> tuple[Placed, 
 
 def _match(sheet: Sheet, submitted: list[SubmittedCell]) -> list[int | None]:
     """Position in the source of each submitted cell: by nbgrader's name, cell id, or text."""
+    # A cell that lost its name (metadata dropped by another editor) is known by its id.
+    claimed = {cell.grade_id for cell in submitted} - {None}
     by_id: dict[str | None, int]
-    by_id = {c.cell_id: c.position for c in sheet.cells if c.grade_id is None}
+    by_id = {c.cell_id: c.position for c in sheet.cells if c.grade_id not in claimed}
     by_text: dict[tuple[str, str], list[int]] = {}
     for ours in sheet.cells:
         if ours.grade_id is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from typing import Any
@@ -132,6 +133,42 @@ def test_a_helper_between_the_halves_of_a_split_cell_stays_between_them() -> Non
     texts = [p.text for p in laid(notebook).cells]
     at = texts.index(RIGHT["total"])
     assert texts[at - 2 : at] == ["first = 1", "helper = first"]
+
+
+def test_an_answer_whose_metadata_was_lost_is_known_by_its_cell_id() -> None:
+    notebook = answered()
+    for cell in notebook["cells"]:
+        cell["metadata"] = {}
+    whole = laid(notebook)
+    assert whole.notes == ()
+    assert [p.text for p in whole.cells if p.cell and p.cell.role is Role.MANUAL] == ["Because."]
+
+
+@pytest.mark.parametrize("with_ids", [True, False])
+def test_cells_of_ours_with_one_text_each_stand_for_themselves(with_ids: bool) -> None:
+    """A step that a course repeats must not run twice in one place and not at all in another."""
+    ours, theirs = copy.deepcopy(SOURCE), released()
+    for notebook in (ours, theirs):
+        for place in (5, 3, 1):
+            step = {"cell_type": "code", "id": f"step-{place}", "metadata": {}, "source": "n += 1"}
+            notebook["cells"].insert(place, copy.deepcopy(step))
+    sheet = Sheet.parse(NAME, NAME, json.dumps(ours).encode(), json.dumps(theirs).encode())
+    if not with_ids:
+        for cell in theirs["cells"]:
+            cell.pop("id")
+    read = parse_submission(json.dumps(theirs).encode(), "x.ipynb")
+    placed = arrange(sheet, read, "x.ipynb").cells
+    assert [p.cell.position for p in placed if p.cell] == list(range(len(sheet.cells)))
+    assert len(placed) == len(sheet.cells)
+
+
+def test_pictures_beyond_the_limit_are_left_out_with_a_note() -> None:
+    notebook = answered()
+    for cell in notebook["cells"][-1:] + notebook["cells"][:1]:
+        cell["attachments"] = {"a.png": {"image/png": "A" * 5_000_000}}
+    whole = laid(notebook)
+    assert [bool(p.attachments) for p in whole.cells if p.cell_type == "markdown"] == [True, False]
+    assert "pictures beyond 8 MiB are left out" in whole.notes[0]
 
 
 def test_what_no_file_or_database_can_hold_is_replaced() -> None:
