@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,23 +18,32 @@ def each(attack: Attack) -> str:
     return f"{attack.family}/{attack.name}"
 
 
-@pytest.fixture(scope="module")
-def ours() -> dict[str, Outcome]:
-    return suite.run_ours(ATTACKS)
+def selected(request: pytest.FixtureRequest, test: Callable[..., None]) -> list[Attack]:
+    """Return the attacks that this run of pytest asks `test` about."""
+    items = [item for item in request.session.items if getattr(item, "function", None) is test]
+    return [item.callspec.params["attack"] for item in items]  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
-def stock() -> dict[str, Outcome]:
-    chosen = [attack for attack in ATTACKS if attack.control == "nbgrader"]
+def ours(request: pytest.FixtureRequest) -> dict[str, Outcome]:
+    return suite.run_ours(selected(request, test_it_fails))
+
+
+@pytest.fixture(scope="module")
+def stock(request: pytest.FixtureRequest) -> dict[str, Outcome]:
+    chosen = selected(request, test_it_succeeds_in_nbgrader)
     with ThreadPoolExecutor(2) as threads:
-        return dict(zip([a.name for a in chosen], threads.map(suite.run_stock, chosen)))
+        return dict(
+            zip([a.name for a in chosen], threads.map(suite.run_stock, chosen), strict=True)
+        )
 
 
 @pytest.fixture(scope="module")
-def weakened() -> dict[str, Outcome]:
+def weakened(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     found = {}
+    asked = selected(request, test_it_succeeds_without_its_defence)
     for weakening in WEAKENINGS.values():
-        chosen = [attack for attack in ATTACKS if attack.control is weakening]
+        chosen = [attack for attack in asked if attack.control is weakening]
         found.update(suite.run_ours(chosen, weakening))
     return found
 

@@ -6,7 +6,7 @@ An attack is a file `FAMILY/NAME.py` beside this one:
 
     CELLS = {"double": "..."}       what the student wrote, by grade id of target.RIGHT
     def succeeded(after): ...       its own rule for success, on an Outcome
-    CONTROL = "nbgrader"            where it succeeds: stock nbgrader, or a function of weakenings.py
+    CONTROL = "nbgrader"            where it succeeds: nbgrader, or a function of weakenings.py
 
 and, where it needs them: `FILES` (name to text, handed in beside the notebook), `change(notebook)`
 (edits the notebook's JSON), `NEXT` (the cells of another student, graded by the same job right
@@ -19,6 +19,7 @@ An attack stops by itself once it has proved its point: a fork bomb that forks t
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
@@ -276,10 +277,8 @@ def _finish(command: list[str], folder: Path, seconds: float) -> str:
     except subprocess.TimeoutExpired:
         out = ""
     finally:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     if process.returncode != 0 and os.environ.get("COURSE_DEBUG"):
         print(out)

@@ -1,4 +1,4 @@
-"""The course that is attacked: seven small questions, one of each way in which a test meets code."""
+"""The course that is attacked: small questions, one of each way in which a test meets code."""
 
 from __future__ import annotations
 
@@ -43,6 +43,13 @@ RIGHT = {
         "    def add(self, item):\n        self.items.append(item)\n"
         "    def count(self, item):\n        return self.items.count(item)"
     ),
+    "cube": "def cube(x):\n    return x ** 3",
+    "tally": (
+        "def tally(words):\n    counts = {}\n    for word in words:\n"
+        "        counts[word] = counts.get(word, 0) + 1\n    return counts"
+    ),
+    "near": "def near(x):\n    return x * x",
+    "evens": "def evens(n):\n    return list(range(0, n, 2))",
     "essay": "Because.",
 }
 """Right answers, by grade id; the stub of each raises NotImplementedError."""
@@ -89,6 +96,35 @@ _TESTS = {
         f"### BEGIN HIDDEN TESTS\n{_DRAW}items = rng.integers(0, 4, size=20).tolist()\n"
         "bag = Bag()\nfor item in items:\n    bag.add(item)\n"
         "for item in range(4):\n    assert bag.count(item) == items.count(item)\n"
+        "### END HIDDEN TESTS",
+    ),
+    "cube_hidden": (
+        2,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}numbers = rng.integers(2, 9, size=6).tolist()\n"
+        "for number, got in zip(numbers, map(cube, numbers)):\n"
+        "    assert got == number * number * number\n"
+        "### END HIDDEN TESTS",
+    ),
+    "tally_hidden": (
+        2,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}words = [f'w{{i}}' for i in rng.integers(0, 5, size=30)]\n"
+        "got = tally(words)\n"
+        "assert isinstance(got, dict)\n"
+        "assert len(got) == len(set(words))\n"
+        "assert sorted(got) == sorted(set(words))\n"
+        "for word in words:\n    assert got.get(word) == words.count(word)\n"
+        "### END HIDDEN TESTS",
+    ),
+    "near_hidden": (
+        2,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}x = int(rng.integers(50, 90))\n"
+        "2 - abs(near(x) - x * x)  # the further off, the less\n"
+        "### END HIDDEN TESTS",
+    ),
+    "evens_hidden": (
+        2,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}n = int(rng.integers(20, 60))\n"
+        "assert sum(evens(n)) == sum(i for i in range(n) if i % 2 == 0)\n"
         "### END HIDDEN TESTS",
     ),
 }
