@@ -11,8 +11,12 @@ An attack is a file `FAMILY/NAME.py` beside this one:
 and, where it needs them: `FILES` (name to text, handed in beside the notebook), `change(notebook)`
 (edits the notebook's JSON), `NEXT` (the cells of another student, graded by the same job right
 after). In cells and files, `@TAG@` stands for a word of this attack's own, `@PORT@` for a port on
-127.0.0.1 that listens, `@HOST@` for a folder outside (`secret.txt`, and `drop/` that anybody may
-write), `@WORD@` for an abstract socket's name, and `@ROOT@` for the course's folder.
+127.0.0.1 that listens (TCP and UDP), `@HOST@` for a folder outside (`secret.txt`, `drop/` that
+anybody may write, and the socket `door`), `@WORD@` for an abstract socket's name, `@ROOT@` for the
+course's folder, and `@VICTIM@` for the pid of a process outside, this attack's own to harm. The
+driver's environment holds `secret.txt`'s word too. An attack that gains something which only its
+own process can see prints its tag backwards: `after.proved` (a traceback shows it forwards).
+`NEEDS_ROOT = True` says that the control succeeds only where root runs the suite.
 
 An attack stops by itself once it has proved its point: a fork bomb that forks two hundred times.
 """
@@ -29,7 +33,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -71,6 +75,11 @@ class Attack:
         return self.module.CONTROL
 
     @property
+    def needs_root(self) -> bool:
+        """Whether its control can succeed only for root."""
+        return getattr(self.module, "NEEDS_ROOT", False)
+
+    @property
     def control_name(self) -> str:
         """The control in words."""
         return self.control if isinstance(self.control, str) else self.control.__name__
@@ -109,6 +118,12 @@ class Outcome:
     student: str
     tag: str
     host: Host
+    survivors: list[int]
+    """Processes of this attack that were alive after the grading."""
+    victim: str
+    """How its victim fared; see `host.Host.fate`."""
+    terminal: str
+    """What the grading run itself printed."""
     report: dict[str, Any]
     """Of ours, the result of `course grade`; of nbgrader, `{"status": "graded" or "failed"}`."""
 
@@ -159,9 +174,9 @@ class Outcome:
         return self.host.dropped(self.tag)
 
     @property
-    def survivors(self) -> list[int]:
-        """Processes of this attack that are still alive."""
-        return self.host.survivors(self.tag)
+    def proved(self) -> bool:
+        """Whether a cell printed this attack's tag backwards."""
+        return self.tag[::-1] in self.printed
 
     @property
     def honest(self) -> bool:
@@ -175,7 +190,7 @@ class Outcome:
 
     def of(self, student: str) -> Outcome:
         """What came of another student of the same class."""
-        return Outcome(self.course, student, self.tag, self.host, {})
+        return replace(self, student=student, report={})
 
 
 def _texts(cells: Iterable[dict[str, Any]]) -> Iterator[str]:
@@ -206,6 +221,7 @@ def hand_in(course: Course, host: Host, attack: Attack) -> None:
 def _filled(text: str, course: Course, host: Host, tag: str) -> str:
     values = {
         "@TAG@": tag,
+        "@VICTIM@": str(host.victim(tag)) if "@VICTIM@" in text else "",
         "@PORT@": str(host.port),
         "@HOST@": str(host.folder),
         "@WORD@": f"attacks-{host.word}",
@@ -254,14 +270,14 @@ def _run_ours(
     _honest(course)
     name = weakening.__name__ if weakening else "nothing"
     command = [sys.executable, "-m", "tests.attacks.weakened", name, "grade", course.root, jobs]
-    out = _finish([str(part) for part in command], HERE.parents[1], 600)
+    out = _finish([str(part) for part in command], HERE.parents[1], 600, host)
     reports = {r["student"]: r for r in json.loads(out.splitlines()[-1])} if out else {}
-    return _outcomes(course, host, chosen, reports)
+    return _outcomes(course, host, chosen, reports, out)
 
 
-def _finish(command: list[str], folder: Path, seconds: float) -> str:
+def _finish(command: list[str], folder: Path, seconds: float, host: Host) -> str:
     """Run a program and everything it starts to its end; return its output, or nothing."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ATTACKS_WORD": host.word}
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -292,30 +308,40 @@ def run_stock(attack: Attack) -> Outcome:
     host = Host(folder / "host")
     hand_in(course, host, attack)
     program = str(Path(sys.executable).with_name("nbgrader"))
-    graded = True
+    graded, said = True, ""
     for step in ("autograde", "generate_feedback"):
         for student, _ in attack.submissions():
             command = [program, step, NAME, f"--student={student}"]
             command += ["--create"] if step == "autograde" else []
-            out = _finish([*command, "--log-level=CRITICAL"], course.root, 90)
+            out = _finish([*command, "--log-level=CRITICAL"], course.root, 90, host)
+            said += out
             graded &= (
                 bool(out)
                 or step != "autograde"
                 or (course.autograded(NAME, student) / f"{NAME}.ipynb").is_file()
             )
     report = {"student": attack.student, "status": "graded" if graded else "failed"}
-    return _outcomes(course, host, [attack], {attack.student: report})[attack.name]
+    return _outcomes(course, host, [attack], {attack.student: report}, said)[attack.name]
 
 
 def _outcomes(
-    course: Course, host: Host, chosen: list[Attack], reports: dict[str, dict]
+    course: Course, host: Host, chosen: list[Attack], reports: dict[str, dict], terminal: str
 ) -> dict[str, Outcome]:
-    return {
+    found = {
         attack.name: Outcome(
-            course, attack.student, attack.tag, host, reports.get(attack.student, {})
+            course,
+            attack.student,
+            attack.tag,
+            host,
+            survivors=host.survivors(attack.tag),
+            victim=host.fate(attack.tag),
+            terminal=terminal,
+            report=reports.get(attack.student, {}),
         )
         for attack in chosen
     }
+    host.close()
+    return found
 
 
 def _scratch() -> Path:

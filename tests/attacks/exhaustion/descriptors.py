@@ -1,0 +1,21 @@
+"""Open the same file a thousand times."""
+
+from tests.attacks.weakenings import no_limits
+
+CODE = """
+import os
+fds = []
+try:
+    fds += [os.dup(0) for _ in range(900)]
+finally:
+    for fd in fds:
+        os.close(fd)
+    if len(fds) > 500 or not fds:
+        print('@TAG@'[::-1])
+"""
+CELLS = {"double": CODE}
+CONTROL = no_limits
+
+
+def succeeded(after):
+    return after.proved

@@ -1,0 +1,24 @@
+"""Fork until it is refused, two hundred times at most."""
+
+from tests.attacks.weakenings import no_limits
+
+CODE = """
+import os, time
+started = 0
+try:
+    for _ in range(200):
+        if os.fork() == 0:
+            time.sleep(5)
+            os._exit(0)
+        started += 1
+except OSError:
+    pass
+if started > 100:
+    print('@TAG@'[::-1])
+"""
+CELLS = {"double": CODE}
+CONTROL = no_limits
+
+
+def succeeded(after):
+    return after.proved

@@ -1,0 +1,19 @@
+"""Match an expression that backtracks for ever, in C."""
+
+from tests.attacks.weakenings import no_time_limit
+
+CODE = """
+import re, time
+start = time.monotonic()
+for length in range(20, 40):
+    re.match('(a+)+$', 'a' * length + 'b')
+    if time.monotonic() > start + 5:
+        print('@TAG@'[::-1])
+        break
+"""
+CELLS = {"double": CODE}
+CONTROL = no_time_limit
+
+
+def succeeded(after):
+    return after.proved

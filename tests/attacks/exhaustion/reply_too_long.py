@@ -1,0 +1,20 @@
+"""Answer with a hundred megabytes."""
+
+from tests.attacks.tools import WIRE
+from tests.attacks.weakenings import no_wire_limits
+
+CODE = """
+show = {'output_type': 'stream', 'name': 'stdout', 'text': '@TAG@'[::-1]}
+import msgpack
+odd = bytes(100 * 2**20)
+pack = msgpack.packb
+frame = me._ticket + pack(['ran', True, [show, odd]])
+me._channel._stream.sendall(struct.pack('<I', len(frame)) + frame)
+me._channel.receive()
+"""
+CELLS = {"double": WIRE + CODE}
+CONTROL = no_wire_limits
+
+
+def succeeded(after):
+    return after.proved

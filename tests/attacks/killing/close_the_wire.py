@@ -1,0 +1,15 @@
+"""Close the descriptor on which the grader asks."""
+
+from tests.attacks.target import RIGHT
+from tests.attacks.weakenings import no_restart
+
+CODE = """
+import os
+os.closerange(3, 1024)
+"""
+CELLS = {"double": CODE, "total": RIGHT["total"]}
+CONTROL = no_restart
+
+
+def succeeded(after):
+    return after.scores.get("total_hidden", 0) == 0

@@ -1,0 +1,18 @@
+"""End one's process when a test calls.
+
+It may cost the question in which it happens, and no other.
+"""
+
+from tests.attacks.target import RIGHT
+
+CODE = """
+import os
+def double(x):
+    os._exit(0)
+"""
+CELLS = {"double": CODE, "total": RIGHT["total"]}
+CONTROL = "nbgrader"
+
+
+def succeeded(after):
+    return after.scores.get("total_hidden", 0) == 0

@@ -1,0 +1,15 @@
+"""Ask not to be killed when the grader ends: prctl(PR_SET_PDEATHSIG, 0)."""
+
+from tests.attacks.tools import syscalls
+from tests.attacks.weakenings import no_filter
+
+CODE = """
+call(PRCTL, 1, 0, 0, 0, 0)
+print('@TAG@'[::-1])
+"""
+CELLS = {"double": syscalls("prctl") + CODE}
+CONTROL = no_filter
+
+
+def succeeded(after):
+    return after.proved

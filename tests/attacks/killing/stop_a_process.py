@@ -1,0 +1,14 @@
+"""Stop another process of the machine's."""
+
+from tests.attacks.weakenings import no_sandbox
+
+CODE = """
+import os, signal
+os.kill(@VICTIM@, signal.SIGSTOP)
+"""
+CELLS = {"double": CODE}
+CONTROL = no_sandbox
+
+
+def succeeded(after):
+    return after.victim == "stopped"

@@ -1,0 +1,15 @@
+"""Open the gradebook: scores and names of the whole class."""
+
+CODE = """
+import sqlite3
+book = sqlite3.connect('file:@ROOT@/gradebook.db?mode=ro', uri=True)
+rows = book.execute('select count(*) from student')
+if list(rows):
+    print('@TAG@'[::-1])
+"""
+CELLS = {"double": CODE}
+CONTROL = "nbgrader"
+
+
+def succeeded(after):
+    return after.proved

@@ -1,0 +1,16 @@
+"""Search /tmp, where other programs leave their files."""
+
+from tests.attacks.weakenings import no_room
+
+CODE = """
+import os
+for folder, _, names in os.walk('/tmp'):
+    if folder.endswith('/host') and 'secret.txt' in names:
+        print(open(os.path.join(folder, 'secret.txt')).read())
+"""
+CELLS = {"double": CODE}
+CONTROL = no_room
+
+
+def succeeded(after):
+    return after.host.word in after.printed
