@@ -6,11 +6,12 @@ CODE = """
 import os
 fds = []
 try:
-    fds += [os.dup(0) for _ in range(900)]
+    for _ in range(900):
+        fds.append(os.dup(0))
 finally:
     for fd in fds:
         os.close(fd)
-    if len(fds) > 500 or not fds:
+    if len(fds) > 500:
         print('@TAG@'[::-1])
 """
 CELLS = {"double": CODE}

@@ -11,7 +11,7 @@ def best(score, n):
     print('@TAG@'[::-1])
     return 0
 """
-CELLS = {"double": CODE}
+CELLS = {"best": CODE}
 CONTROL = no_time_limit
 
 

@@ -1,4 +1,4 @@
-"""Answer with tuples in tuples, two hundred deep."""
+"""Answer with tuples in tuples, ninety deep."""
 
 from tests.attacks.tools import WIRE
 from tests.attacks.weakenings import no_wire_limits
@@ -7,7 +7,7 @@ CODE = """
 show = {'output_type': 'stream', 'name': 'stdout', 'text': '@TAG@'[::-1]}
 import msgpack
 odd = msgpack.ExtType(1, msgpack.packb([]))
-for _ in range(200):
+for _ in range(90):
     odd = msgpack.ExtType(1, msgpack.packb([odd]))
 pack = msgpack.packb
 frame = me._ticket + pack(['ran', True, [show, odd]])

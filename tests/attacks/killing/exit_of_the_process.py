@@ -4,13 +4,14 @@ It may cost the question in which it happens, and no other.
 """
 
 from tests.attacks.target import RIGHT
+from tests.attacks.weakenings import no_restart
 
 CODE = """
 import os
 os._exit(0)
 """
 CELLS = {"double": CODE, "total": RIGHT["total"]}
-CONTROL = "nbgrader"
+CONTROL = no_restart
 
 
 def succeeded(after):

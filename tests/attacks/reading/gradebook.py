@@ -1,5 +1,7 @@
 """Open the gradebook: scores and names of the whole class."""
 
+from tests.attacks.weakenings import no_sandbox
+
 CODE = """
 import sqlite3
 book = sqlite3.connect('file:@ROOT@/gradebook.db?mode=ro', uri=True)
@@ -8,7 +10,7 @@ if list(rows):
     print('@TAG@'[::-1])
 """
 CELLS = {"double": CODE}
-CONTROL = "nbgrader"
+CONTROL = no_sandbox
 
 
 def succeeded(after):
