@@ -12,7 +12,7 @@ BIN := .venv/bin
 STAMP := .venv/.complete
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv from requirements.lock, if it is missing or out of date
 
@@ -69,6 +69,10 @@ notebooks: setup ## run every notebook and compare its outputs with the stored o
 fuzz: setup ## a million hostile frames (FRAMES=... SEED=...), then 100,000 mutated notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_wire $${FRAMES:-1000000} $${SEED:-1}
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_notebooks --cases 100000 --engine 300
+
+# Every attack against nbgrader, the engine and its control: build/attack-report.md.
+attack-report: setup ## attack nbgrader and the engine, and write the table (tens of minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.attacks.report
 
 bench: setup ## measure: every script of benchmarks/
 	@for script in benchmarks/*.py; do \

@@ -2,8 +2,8 @@
 
 python -m tests.attacks.report [--family F] [--only NAME]… [--no-stock]
 
-Writes build/attack-report.md. Stock nbgrader takes seconds for each attack, two at a time: a
-hundred attacks take about ten minutes on two cores. Ctrl-C writes what there is and ends.
+Writes build/attack-report.md. It takes tens of minutes on two cores: stock nbgrader starts a kernel
+for each attack. Ctrl-C writes what there is and ends.
 """
 
 from __future__ import annotations
