@@ -59,7 +59,7 @@ lint: setup ## style, types, and that each .py and its notebook are equal
 	$(BIN)/course sync --check
 
 unit: setup ## the tests of the engine and of the course
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope tests
 
 # Strict: each stored output must come out again. A notebook's cells stay on one worker, in order.
 notebooks: setup ## run every notebook and compare its outputs with the stored ones
