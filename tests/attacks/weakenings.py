@@ -121,3 +121,75 @@ def started_after_the_source() -> None:
     from tests.attacks import target
 
     target.source()
+
+
+def no_wall() -> None:
+    """Tests run in the student's process (`trust = "shared"`): no wall."""
+    from autograder import settings
+
+    settings.Grading.trust.default_value = "shared"
+
+
+def the_submission_decides() -> None:
+    """Test cells come from the submission: rule 2."""
+    import dataclasses
+
+    from autograder import grader
+
+    arrange = grader.arrange
+
+    def theirs(sheet, submitted, where):  # type: ignore[no-untyped-def]
+        arranged = arrange(sheet, submitted, where)
+        texts = {cell.grade_id: cell.source for cell in submitted}
+        cells = []
+        for placed in arranged.cells:
+            cell = placed.cell
+            if cell is not None and cell.role is grader.Role.TEST and cell.grade_id in texts:
+                cell = dataclasses.replace(cell, source=texts[cell.grade_id])
+            cells.append(dataclasses.replace(placed, cell=cell))
+        return dataclasses.replace(arranged, cells=cells)
+
+    grader.arrange = theirs
+
+
+def hidden_is_visible() -> None:
+    """Hidden tests use the literal values of the visible checks."""
+    import numpy as np
+
+    from autograder import grader
+
+    class Fixed:
+        def normal(self, *_, size):  # type: ignore[no-untyped-def]
+            return np.full(size, 2.0) / 10 if size == 5 else np.full(size, 6 / 7) - 5
+
+    run = grader._Session._run_ours
+
+    def fixed(self, cell):  # type: ignore[no-untyped-def]
+        real, np.random.default_rng = np.random.default_rng, lambda *_: Fixed()
+        try:
+            return run(self, cell)
+        finally:
+            np.random.default_rng = real
+
+    grader._Session._run_ours = fixed
+
+
+def feedback_shows_all() -> None:
+    """Feedback keeps the outputs of cells after the first hidden test: rule 17."""
+    from autograder import seam
+
+    seam.HideTests.preprocess = lambda self, nb, resources: (nb, resources)
+
+
+def exceptions_by_their_own_name() -> None:
+    """Feedback names an exception as its class does: rule 17."""
+    from autograder import grader
+
+    explain = grader._explain
+
+    def named(score, ran, record):  # type: ignore[no-untyped-def]
+        explain(score, ran, record)
+        if ran.error is not None:
+            score.message = f"your code raised {ran.error}"
+
+    grader._explain = named
