@@ -34,9 +34,8 @@ def ours(request: pytest.FixtureRequest) -> dict[str, Outcome]:
 def stock(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     chosen = selected(request, test_it_succeeds_in_nbgrader)
     with ThreadPoolExecutor(2) as threads:
-        return dict(
-            zip([a.name for a in chosen], threads.map(suite.run_stock, chosen), strict=True)
-        )
+        halves = threads.map(suite.run_stock, (chosen[::2], chosen[1::2]))
+        return {name: outcome for half in halves for name, outcome in half.items()}
 
 
 @pytest.fixture(scope="module")

@@ -80,12 +80,17 @@ def _verdicts(attacks: list[Attack], no_stock: bool) -> Iterator[tuple[str, str,
         yield from ((CONTROL, a.name, _verdict(a, outcomes[a.name])) for a in chosen)
     if no_stock:
         return
+    some = [attacks[start : start + 8] for start in range(0, len(attacks), 8)]
     with ThreadPoolExecutor(2) as threads:
-        under_way = {threads.submit(suite.run_stock, attack): attack for attack in attacks}
+        under_way = [threads.submit(suite.run_stock, chosen) for chosen in some]
         try:
             for ready in as_completed(under_way):
-                attack = under_way[ready]
-                yield STOCK, attack.name, _verdict(attack, ready.result())
+                outcomes = ready.result()
+                yield from (
+                    (STOCK, a.name, _verdict(a, outcomes[a.name]))
+                    for a in attacks
+                    if a.name in outcomes
+                )
         except BaseException:
             threads.shutdown(cancel_futures=True)
             raise

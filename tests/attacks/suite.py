@@ -301,27 +301,30 @@ def _finish(command: list[str], folder: Path, seconds: float, host: Host) -> str
     return out if process.returncode == 0 else ""
 
 
-def run_stock(attack: Attack) -> Outcome:
-    """Grade one attack, with honest company, by stock `nbgrader autograde`, and write feedback."""
+def run_stock(chosen: Iterable[Attack]) -> dict[str, Outcome]:
+    """Grade attacks by stock `nbgrader autograde`, each in a kernel of its own, with feedback."""
+    chosen = list(chosen)
     folder = _scratch()
     course = target.make_course(folder / "course", stock=True)
     host = Host(folder / "host")
-    hand_in(course, host, attack)
-    program = str(Path(sys.executable).with_name("nbgrader"))
-    graded, said = True, ""
-    for step in ("autograde", "generate_feedback"):
-        for student, _ in attack.submissions():
-            command = [program, step, NAME, f"--student={student}"]
-            command += ["--create"] if step == "autograde" else []
-            out = _finish([*command, "--log-level=CRITICAL"], course.root, 90, host)
-            said += out
-            graded &= (
-                bool(out)
-                or step != "autograde"
-                or (course.autograded(NAME, student) / f"{NAME}.ipynb").is_file()
-            )
-    report = {"student": attack.student, "status": "graded" if graded else "failed"}
-    return _outcomes(course, host, [attack], {attack.student: report}, said)[attack.name]
+    for attack in chosen:
+        hand_in(course, host, attack)
+    _honest(course)
+    program, said = str(Path(sys.executable).with_name("nbgrader")), ""
+    for command in (["autograde", NAME, "--create"], ["generate_feedback", NAME]):
+        said += _finish(
+            [program, *command, "--log-level=CRITICAL"], course.root, 60 + 20 * len(chosen), host
+        )
+    reports = {
+        attack.student: {
+            "student": attack.student,
+            "status": "graded"
+            if (course.autograded(NAME, attack.student) / f"{NAME}.ipynb").is_file()
+            else "failed",
+        }
+        for attack in chosen
+    }
+    return _outcomes(course, host, chosen, reports, said)
 
 
 def _outcomes(
