@@ -138,15 +138,9 @@ def the_submission_decides() -> None:
 
     arrange = grader.arrange
 
-<<<<<<< HEAD
     def theirs(sheet, submitted, where):  # type: ignore[no-untyped-def]
         arranged = arrange(sheet, submitted, where)
         texts = {cell.grade_id: cell.source for cell in submitted}
-=======
-    def theirs(sheet, notebook, where):  # type: ignore[no-untyped-def]
-        marks = {cell.grade_id: cell for cell in notebook}
-        arranged = arrange(sheet, notebook, where)
->>>>>>> 1a62b36 (Attacks: controls that work on the submission as parsed)
         cells = []
         for placed in arranged.cells:
             cell = placed.cell
