@@ -446,7 +446,10 @@ def _points(cell: Cell, ran: Ran) -> float:
         except Exception:
             return 0.0
     if isinstance(result, numbers.Real) and not isinstance(result, bool):
-        number = float(result)
+        try:
+            number = float(result)
+        except (OverflowError, ValueError):
+            return 0.0  # 10**400 is a number, but of no points
         return min(max(number, 0.0), cell.points) if number == number else 0.0
     return cell.points
 

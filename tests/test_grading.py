@@ -794,3 +794,14 @@ def test_partial_credit_is_the_number_on_a_tests_last_line(last_line: str, score
     ]
     assert _points(test, Ran(None, result)) == score
     assert _points(test, Ran(ValueError(), result)) == 0.0
+
+
+def test_a_number_of_points_beyond_any_float_is_none() -> None:
+    from autograder.grader import _points
+    from autograder.shell import Ran
+
+    class Two:
+        points = 2.0
+
+    assert _points(Two, Ran(None, 1)) == 1.0  # type: ignore[arg-type]
+    assert _points(Two, Ran(None, 10**400)) == 0.0  # type: ignore[arg-type]
