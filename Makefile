@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit notebooks fuzz attack-report bench lock clean
+.PHONY: help setup demo test lint unit controls notebooks fuzz attack-report bench lock clean
 # One heavy thing at a time, whatever -j says: the recipes are parallel inside.
 .NOTPARALLEL:
 
@@ -59,7 +59,10 @@ lint: setup ## style, types, and that each .py and its notebook are equal
 	$(BIN)/course sync --check
 
 unit: setup ## the tests of the engine and of the course
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m "not control" tests
+
+controls: setup ## show that each attack succeeds where its defense is off (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m control tests/test_attack_suite.py
 
 # Strict: each stored output must come out again. A notebook's cells stay on one worker, in order.
 notebooks: setup ## run every notebook and compare its outputs with the stored ones

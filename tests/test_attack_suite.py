@@ -55,11 +55,13 @@ def test_it_fails(ours: dict[str, Outcome], attack: Attack) -> None:
     assert outcome.honest, "it cost somebody else points"
 
 
+@pytest.mark.control
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if a.control == "nbgrader"], ids=each)
 def test_it_succeeds_in_nbgrader(stock: dict[str, Outcome], attack: Attack) -> None:
     assert attack.succeeded(stock[attack.name])
 
 
+@pytest.mark.control
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if callable(a.control)], ids=each)
 def test_it_succeeds_without_its_defence(weakened: dict[str, Outcome], attack: Attack) -> None:
     if attack.needs_root and os.geteuid() != 0:

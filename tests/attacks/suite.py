@@ -23,11 +23,13 @@ An attack stops by itself once it has proved its point: a fork bomb that forks t
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -350,4 +352,5 @@ def _outcomes(
 def _scratch() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="attacks-"))
     folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
