@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit controls notebooks fuzz attack-report bench lock clean
+.PHONY: help setup demo test lint unit controls notebooks fuzz attack-report test-nbgrader bench lock clean
 # One heavy thing at a time, whatever -j says: the recipes are parallel inside.
 .NOTPARALLEL:
 
@@ -77,6 +77,11 @@ fuzz: setup ## a million hostile frames (FRAMES=... SEED=...), then 100,000 muta
 attack-report: setup ## attack nbgrader and the engine, and write the table (tens of minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.attacks.report
 
+# Beside nbgrader's own tests, the whole class that tests/test_parity.py takes a sample of.
+test-nbgrader: setup ## nbgrader's own tests with our executor; its scores beside ours
+	$(BIN)/python -m tests.nbgrader_own
+	$(BIN)/python -m tests.parity
+
 bench: setup ## measure: every script of benchmarks/
 	@for script in benchmarks/*.py; do \
 	  echo "== $$script"; \
@@ -85,7 +90,7 @@ bench: setup ## measure: every script of benchmarks/
 
 # The comment at the top of the lock is kept. A local label (2.13.0+cpu) names a build, no version;
 # CUDA's parts are left out: torch names their exact versions itself, where it has use for them.
-lock: ## choose new versions for requirements.lock, from requirements.in (needs the network)
+lock: ## choose new versions for requirements.lock (needs the network)
 	@rm -rf build/lock && $${PYTHON:-python3.11} -m venv build/lock
 	build/lock/bin/python -m pip install --quiet --requirement requirements.in
 	@{ grep '^#' requirements.lock; \

@@ -36,6 +36,18 @@ class Course:
             "run this inside a course, or name one with --course-dir"
         )
 
+    @classmethod
+    def configured(cls, root: Path, config: Config) -> Course:
+        """Return the course at `root` as an application of nbgrader's has it configured.
+
+        It may have read other files than the course's own, and options of its command line.
+        """
+        course = cls(root)
+        own = Config(config)
+        own.CourseDirectory.root = str(root)
+        course.__dict__["config"] = own
+        return course
+
     @cached_property
     def config(self) -> Config:
         """The course's traitlets configuration, with its root set."""

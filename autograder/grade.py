@@ -154,6 +154,9 @@ class Setup:
             twin = release / path.name
             sheets[path.stem] = Sheet.load(assignment, path, twin)
             texts[path.stem] = [path.read_bytes(), twin.read_bytes()]
+            if b"AUTOTEST" in texts[path.stem][0]:
+                texts[path.stem][0] = records.with_autotests(course, assignment, path)
+                sheets[path.stem] = Sheet.parse(assignment, path.stem, *texts[path.stem])
         misconceptions = source / "misconceptions.py"
         limits = {
             "cpu_seconds": settings.cpu_seconds,

@@ -200,6 +200,7 @@ class _Session:
             elif cell is not None:
                 names = self.sheet.solution_names.get(cell.position, frozenset())
                 self._their_names |= names & self.sheet.identifiers
+                self._their_names |= self.sheet.unbound - self._shell.namespace.keys()
 
     def _kept(self, outputs: list[dict]) -> list[dict]:
         size = len(json.dumps(outputs))

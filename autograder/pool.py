@@ -73,6 +73,7 @@ class Pool:
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
                 "MKL_NUM_THREADS": "1",
+                "NBGRADER_EXECUTION": "autograde",  # as nbgrader says to the kernel
             },
             pass_fds=[fd for group in fds for fd in group],
             stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ results from: nbgrader's way of reading scores out of outputs fails open.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,24 @@ def check_assignment(gradebook: Gradebook, assignment: str, notebooks: list[str]
             f"the gradebook does not know {', '.join(missing)} of {assignment}: "
             f"run `course build {assignment}`"
         )
+
+
+def with_autotests(course: Course, assignment: str, source: Path) -> bytes:
+    """Return a source notebook with the tests that nbgrader made of its `### AUTOTEST` lines.
+
+    `nbgrader generate_assignment` runs the solution to make them, and keeps them in the gradebook;
+    in the source, such a line is a comment, and a cell of comments passes for everybody.
+    """
+    notebook = json.loads(source.read_bytes())
+    with open_gradebook(course) as gradebook:
+        check_assignment(gradebook, assignment, [source.stem])
+        made = gradebook.find_notebook(source.stem, assignment).source_cells
+        texts = {cell.name: cell.source for cell in made}
+    for cell in notebook["cells"]:
+        mark = cell["metadata"].get("nbgrader", {})
+        if mark.get("grade") and not mark.get("solution") and "AUTOTEST" in "".join(cell["source"]):
+            cell["source"] = texts[mark["grade_id"]]
+    return json.dumps(notebook).encode()
 
 
 def recorded(gradebook: Gradebook, assignment: str) -> set[str]:

@@ -20,6 +20,7 @@ from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from nbgrader.preprocessors.clearmarkingscheme import ClearMarkScheme
+from traitlets import Integer
 
 from autograder import records
 from autograder.course import Course
@@ -35,16 +36,16 @@ Resources = dict[str, Any]
 _kept: dict[tuple[Path, str], tuple[Setup, Pool]] = {}
 
 
-def _pool(root: Path, assignment: str) -> tuple[Setup, Pool]:
+def _pool(course: Course, assignment: str) -> tuple[Setup, Pool]:
     """One job for an assignment as it is now; kept, since a converter grades a class in a row.
 
     One pool at a time: a server would otherwise hold those of every version of every assignment.
     """
-    setup = Setup.read(Course(root), assignment)
-    kept = _kept.get((root, assignment))
+    setup = Setup.read(course, assignment)
+    kept = _kept.get((course.root, assignment))
     if kept is None or kept[0].digest != setup.digest:
         _drop_pool()
-        _kept[root, assignment] = kept = setup, Pool(1, setup.message, setup.modules)
+        _kept[course.root, assignment] = kept = setup, Pool(1, setup.message, setup.modules)
     return kept
 
 
@@ -57,12 +58,17 @@ def _drop_pool() -> None:
 class Execute(NbGraderPreprocessor):
     """In the place of nbgrader's `Execute`: grades the file that the student handed in."""
 
+    timeout = Integer(
+        None, allow_none=True, help="Wall time of one cell, in seconds, as c.Grading.cell_seconds."
+    ).tag(config=True)
+
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Return the graded notebook; the scores go to `SaveAutoGrades` by `resources`."""
-        course = Course(Path(CourseDirectory(parent=self).root or ".").resolve())
+        root = Path(CourseDirectory(parent=self).root or ".").resolve()
+        course = Course.configured(root, self.config)
         about = resources["nbgrader"]
         assignment, student, name = about["assignment"], about["student"], about["notebook"]
-        setup, pool = _pool(course.root, assignment)
+        setup, pool = _pool(course, assignment)
         folder = course.submitted(assignment, student)
         path = folder / f"{name}.ipynb"
         task = {
@@ -91,7 +97,9 @@ class SaveAutoGrades(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Write this notebook's scores and automatic comments into the gradebook."""
-        about, graded = resources["nbgrader"], resources["autograder"]
+        about = resources["nbgrader"]
+        # Not there with `--no-execute`: then nothing is graded, whatever outputs were handed in.
+        graded = resources.get("autograder", {"scores": [], "unchanged": []})
         result = records.NotebookScores(
             assignment=about["assignment"],
             student=about["student"],

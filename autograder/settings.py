@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
-from traitlets import Enum, Float, Integer, List, TraitError, Unicode
+from traitlets import Enum, Float, Integer, List, TraitError, Unicode, default
 from traitlets.config import Configurable
 
 from autograder.course import CONFIG_NAME, Course
@@ -24,9 +25,9 @@ class Grading(Configurable):
         "attacks the tests can read them and forge a pass, and every report says so.",
     ).tag(config=True)
 
-    cell_seconds = Float(15, help="Wall time of one cell, the student's or a test.").tag(
-        config=True
-    )
+    cell_seconds = Float(
+        help="Wall time of one cell, the student's or a test (default: Execute.timeout, or 15)."
+    ).tag(config=True)
     total_seconds = Float(180, help="Wall time of a whole submission.").tag(config=True)
     cpu_seconds = Integer(180, help="CPU time of a whole submission.").tag(config=True)
     memory_mb = Integer(2048, help="MiB beyond what the warm interpreter takes.").tag(config=True)
@@ -49,6 +50,12 @@ class Grading(Configurable):
     def shared(self) -> bool:
         """Whether the tests run in the student's process."""
         return self.trust == "shared"
+
+    @default("cell_seconds")
+    def _nbgraders_timeout(self) -> float:
+        """Return what the course says in nbgrader's own words, if it does."""
+        seconds = str(self.config.Execute.get("timeout"))  # a number, or from the command line
+        return float(seconds) if re.fullmatch(r"\d+", seconds) and int(seconds) > 0 else 15.0
 
     def package_folders(self) -> list[Path]:
         """Folders of `packages`, and of this engine, that the student's process may read."""

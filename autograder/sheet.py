@@ -7,6 +7,7 @@ submissions as data. Runs nothing.
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import json
 import re
@@ -33,6 +34,7 @@ MAX_ATTACHMENTS = 8 * 2**20
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 SKIP_TAG = "skip-execution"
+_STAR = re.compile(r"^\s*(from\s.*import\s*\(?\s*\*|%)", re.MULTILINE)
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\n]+=*\n?")
 
@@ -107,6 +109,9 @@ class Sheet:
         """Return the sheet that two notebooks make; ValueError if they do not match."""
         ours, theirs = json.loads(source), json.loads(release)
         pairs = zip(ours["cells"], theirs["cells"], strict=True)
+        kernel = ours.get("metadata", {}).get("kernelspec", {})
+        if (language := kernel.get("language", "python")) != "python":
+            raise CourseError(f"{name} of {assignment} is written in {language}, not in Python")
         return cls(
             assignment=assignment,
             name=name,
@@ -136,6 +141,29 @@ class Sheet:
         return frozenset(name for c in cells for name in _IDENTIFIER.findall(c.source))
 
     @cached_property
+    def unbound(self) -> frozenset[str]:
+        """Names that the grader's cells read and no cell of the source binds: the student's.
+
+        So it is where a solution cell of the source shows nothing but "your code here". A star
+        import binds names that cannot be seen here: with one, there are none.
+        """
+        ours = [c for c in self.cells if c.is_code and c.role in (Role.GIVEN, Role.TEST)]
+        if any(_STAR.search(cell.source) for cell in ours):
+            return frozenset()
+        bound = {name for cell in self.cells for name in self.solution_names.get(cell.position, ())}
+        bound |= {name for cell in ours for name in self.our_names[cell.position]}
+        trees = [tree for cell in ours if (tree := _tree(cell.source)) is not None]
+        read = {
+            node.id
+            for tree in trees
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        }
+        return frozenset(
+            name for name in read - bound - set(dir(builtins)) if not name.startswith("_")
+        )
+
+    @cached_property
     def questions(self) -> dict[str, list[Cell]]:
         """Cells that carry points, by question: the solution cell that they follow."""
         found: dict[str, list[Cell]] = {}
@@ -159,7 +187,7 @@ class Sheet:
     def prepare(self) -> None:
         """Compute what every submission needs, once, before the first one is forked off."""
         _ = self.by_grade_id, self.questions, self.identifiers
-        _ = self.solution_names, self.our_names
+        _ = self.solution_names, self.our_names, self.unbound
 
     @cached_property
     def visible_imports(self) -> tuple[str, ...]:
@@ -177,19 +205,35 @@ def _cell(position: int, ours: dict, theirs: dict) -> Cell:
     mark = theirs["metadata"].get("nbgrader", {})
     if ours["metadata"].get("nbgrader", {}).get("grade_id") != mark.get("grade_id"):
         raise ValueError("another cell")
+    source, release = _text(ours["source"]), _text(theirs["source"])
+    metadata = theirs["metadata"]
+    if mark.get("grade") and not mark.get("solution") and source != release:
+        # The release's is of a cell without its hidden tests: `nbgrader validate` would object.
+        checksum = _checksum(source, ours["cell_type"], mark)
+        metadata = {**metadata, "nbgrader": {**mark, "checksum": checksum}}
     return Cell(
         position=position,
         role=_role(ours["cell_type"], mark),
         cell_type=ours["cell_type"],
-        source=_text(ours["source"]),
-        release=_text(theirs["source"]),
+        source=source,
+        release=release,
         cell_id=str(theirs.get("id", f"cell-{position}")),
         grade_id=mark.get("grade_id"),
         points=float(mark.get("points", 0) or 0),
         locked=bool(mark.get("locked")),
-        metadata=theirs["metadata"],
+        metadata=metadata,
         skip=SKIP_TAG in theirs["metadata"].get("tags", []),
     )
+
+
+def _checksum(source: str, cell_type: str, mark: dict) -> str:
+    """Return what `nbgrader.utils.compute_checksum` gives for a test cell.
+
+    That module takes long to import. The three flags: a grade, no solution, locked.
+    """
+    parts = [source, cell_type, "True", "False", "True", mark["grade_id"]]
+    parts.append(str(float(mark["points"])))
+    return hashlib.md5("".join(parts).encode()).hexdigest()
 
 
 def _role(cell_type: str, mark: dict) -> Role:
@@ -379,10 +423,10 @@ def arrange(sheet: Sheet, submitted: list[SubmittedCell], where: str) -> Arrange
 
     Test cells and locked cells are the source's own; solution cells are the student's; cells that
     the student added follow the cell that they followed. Raises SubmissionError for a notebook
-    that has nothing in common with the sheet.
+    that has nothing in common with the sheet; one without any cell is one without any answer.
     """
     match = _match(sheet, submitted)
-    if not any(position is not None for position in match):
+    if match and not any(position is not None for position in match):
         raise SubmissionError(
             f"{where} has none of the cells of {sheet.name}: "
             "is it the notebook of another assignment?"

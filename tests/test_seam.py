@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
@@ -16,11 +15,14 @@ from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from tiny import NAME, RIGHT
 from traitlets.config import Config
+from traitlets.config.loader import DeferredConfigString
 
 from autograder import grade as grading
 from autograder import seam
+from autograder.build import build
 from autograder.course import Course
 from autograder.errors import CourseError
+from autograder.settings import Grading
 
 NBGRADER = Path(sys.executable).parent / "nbgrader"
 CONFIG = """
@@ -183,7 +185,7 @@ def test_a_refused_submission_is_nbgraders_failure_and_not_the_classes(both, tmp
     course = Course(Path(shutil.copytree(both[0].root, tmp_path / "course")))
     shutil.rmtree(course.root / "autograded")
     (course.submitted(NAME, "stub") / f"{NAME}.ipynb").write_text(
-        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})
+        nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
     )
     done = subprocess.run(
         [NBGRADER, "autograde", NAME], cwd=course.root, capture_output=True, text=True, timeout=240
@@ -218,6 +220,81 @@ def test_a_pool_that_was_killed_is_replaced_for_the_next_submission(course, monk
         assert grade_one() == before
     finally:
         seam._drop_pool()
+
+
+def test_without_execution_nothing_is_graded_whatever_outputs_were_handed_in(course) -> None:
+    """Stock nbgrader takes the points from the student's own outputs then."""
+    nbgrader(course, "autograde", NAME, "--student", "right", "--force", "--no-execute")
+    book = tiny.gradebook_of(course)
+    rows = {cell: row for (student, cell), row in book.items() if student == "right"}
+    assert {row[0] for row in rows.values()} == {None}
+    assert all(row[2] for row in rows.values())
+
+
+def test_a_timeout_in_nbgraders_words_is_ours_unless_the_course_says_its_own() -> None:
+    def seconds(**sections: dict) -> float:
+        return Grading(config=Config(sections)).cell_seconds
+
+    assert seconds() == 15
+    assert seconds(Execute={"timeout": 40}) == 40
+    assert seconds(Execute={"timeout": DeferredConfigString("40")}) == 40
+    assert seconds(Execute={"timeout": None}) == seconds(Execute={"timeout": -1}) == 15
+    assert seconds(Execute={"timeout": 40}, Grading={"cell_seconds": 3}) == 3
+
+
+AUTOTESTS = '''
+python3:
+    setup: "from hashlib import sha1"
+    hash: 'sha1({{snippet}}.encode("utf-8")+b"{{salt}}").hexdigest()'
+    dispatch: "type({{snippet}})"
+    normalize: "str({{snippet}})"
+    check: 'assert {{snippet}} == """{{value}}""", """{{message}}"""'
+    success: "print('Success!')"
+    templates:
+        default:
+            - test: "type({{snippet}})"
+              fail: "of another type"
+            - test: "{{snippet}}"
+              fail: "of another value"
+'''
+
+
+def test_a_test_that_nbgrader_makes_itself_is_run_and_no_comment(tmp_path) -> None:
+    """A cell of `### AUTOTEST` lines, taken from the source, would pass for everybody."""
+    made = tiny.source()
+    for cell in made.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "total_check":
+            cell.source = "### HASHED AUTOTEST total([1, 2, 3])"
+    folder = tmp_path / "source" / NAME
+    folder.mkdir(parents=True)
+    (tmp_path / "nbgrader_config.py").write_text(tiny.CONFIG)
+    (tmp_path / "autotests.yml").write_text(AUTOTESTS)
+    nbformat.write(made, folder / f"{NAME}.ipynb")
+    course = Course(tmp_path)
+    build(course, NAME)
+    tiny.hand_in(course, "right", RIGHT)
+    tiny.hand_in(course, "wrong", {**RIGHT, "total": "def total(values): return 5"})
+    grading.grade(course, NAME, jobs=1)
+    book = tiny.gradebook_of(course)
+    assert book["right", "total_check"][0] == 1
+    assert book["wrong", "total_check"][0] == 0
+
+
+def test_a_source_that_shows_no_solution_is_graded_by_the_names_that_its_tests_read(
+    tmp_path,
+) -> None:
+    course = tiny.make_course(tmp_path)
+    path = course.source(NAME) / f"{NAME}.ipynb"
+    made = nbformat.read(path, as_version=4)
+    for cell in made.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") in ("double", "total", "sign"):
+            cell.source = "# YOUR CODE HERE\nraise NotImplementedError()"
+    nbformat.write(made, path)
+    build(course, NAME)
+    tiny.hand_in(course, "right", RIGHT)
+    tiny.hand_in(course, "stub")
+    right, stub = grading.grade(course, NAME, jobs=1)
+    assert (right.score, stub.score) == (9, 0)
 
 
 def test_the_seam_forks_nothing_from_the_process_that_it_runs_in() -> None:

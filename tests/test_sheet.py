@@ -7,10 +7,12 @@ import json
 import time
 from typing import Any
 
+import nbformat
 import pytest
 import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nbgrader.utils import compute_checksum
 from tiny import NAME, RIGHT
 
 from autograder.errors import CourseError, SubmissionError
@@ -200,7 +202,10 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": [1]}]}',
         "no text",
     ),
-    "no cell of ours": (b'{"nbformat": 4, "cells": []}', "of another assignment"),
+    "no cell of ours": (
+        b'{"nbformat": 4, "cells": [{"cell_type": "code", "source": "x"}]}',
+        "of another assignment",
+    ),
 }
 
 
@@ -224,6 +229,43 @@ def test_a_notebook_of_another_assignment_is_told_apart() -> None:
         cell["metadata"] = {"nbgrader": {"grade_id": "other"}}
     with pytest.raises(SubmissionError, match="another assignment"):
         laid(notebook)
+
+
+def test_a_notebook_without_any_cell_is_one_without_any_answer() -> None:
+    placed = laid({"nbformat": 4, "cells": []}).cells
+    assert [p.missing for p in placed if p.cell is not None and p.cell.role is Role.SOLUTION]
+    assert all(p.missing == (p.cell.role in (Role.SOLUTION, Role.MANUAL)) for p in placed if p.cell)
+
+
+def test_a_test_cells_checksum_is_nbgraders_for_what_stands_in_the_graded_notebook() -> None:
+    changed = [
+        cell for cell in SHEET.cells if cell.role is Role.TEST and cell.source != cell.release
+    ]
+    assert len(changed) == 3
+    for cell in changed:
+        node = nbformat.v4.new_code_cell(cell.source, metadata=cell.metadata)
+        assert cell.metadata["nbgrader"]["checksum"] == compute_checksum(node)
+
+
+def sheet_of(*sources: str) -> Sheet:
+    """Return a sheet of cells that everybody has, by their source."""
+    cells = [{"cell_type": "code", "source": text, "metadata": {}} for text in sources]
+    data = json.dumps({"cells": cells}).encode()
+    return Sheet.parse(NAME, NAME, data, data)
+
+
+def test_names_that_no_cell_of_the_source_binds_are_the_students() -> None:
+    assert sheet_of("import os\nb = 1", "assert a == b\nlen(os.sep)").unbound == {"a"}
+    assert sheet_of("from os.path import *", "assert a == join").unbound == set()
+    assert sheet_of("%pylab", "assert a == array").unbound == set()
+    assert SHEET.unbound == set()
+
+
+def test_a_source_in_another_language_is_refused() -> None:
+    source = {"cells": [], "metadata": {"kernelspec": {"name": "ir", "language": "R"}}}
+    data = json.dumps(source).encode()
+    with pytest.raises(CourseError, match="written in R, not in Python"):
+        Sheet.parse(NAME, NAME, data, data)
 
 
 def test_a_file_beyond_the_limit_is_refused_unparsed() -> None:
