@@ -213,7 +213,7 @@ CASES: dict[str, Case] = {
     "minor_odd": Case(_json(lambda nb: nb.update(nbformat_minor=[{}])), FULL),
     "cells_missing": Case(_json(lambda nb: nb.pop("cells")), "has no cells"),
     "cells_null": Case(_json(lambda nb: nb.update(cells=None)), "has no cells"),
-    "cells_empty": Case(_json(lambda nb: nb.update(cells=[])), "another assignment"),
+    "cells_empty": Case(_json(lambda nb: nb.update(cells=[])), 0),
     "cells_6000": Case(_json(lambda nb: nb.update(cells=nb["cells"] * 600)), "cells (limit 5000)"),
     "cell_of_text": Case(_json(lambda nb: nb["cells"].append("x = 1")), NO_TYPE),
     "cell_of_new_type": Case(_json(lambda nb: nb["cells"][0].update(cell_type="ai")), NO_TYPE),
