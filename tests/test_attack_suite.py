@@ -1,4 +1,4 @@
-"""Every attack of the suite fails here, at either level, and succeeds where its defence is off."""
+"""Every attack of the suite fails here, and succeeds where its defense is off."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def stock(request: pytest.FixtureRequest) -> dict[str, Outcome]:
 @pytest.fixture(scope="module")
 def weakened(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     found = {}
-    asked = selected(request, test_it_succeeds_without_its_defence)
+    asked = selected(request, test_it_succeeds_without_its_defense)
     for weakening in WEAKENINGS.values():
         chosen = [attack for attack in asked if attack.control is weakening]
         found.update(suite.run_ours(chosen, weakening))
@@ -63,7 +63,7 @@ def test_it_succeeds_in_nbgrader(stock: dict[str, Outcome], attack: Attack) -> N
 
 @pytest.mark.control
 @pytest.mark.parametrize("attack", [a for a in ATTACKS if callable(a.control)], ids=each)
-def test_it_succeeds_without_its_defence(weakened: dict[str, Outcome], attack: Attack) -> None:
+def test_it_succeeds_without_its_defense(weakened: dict[str, Outcome], attack: Attack) -> None:
     if attack.needs_root and os.geteuid() != 0:
         pytest.skip("only root may do this outside a sandbox")
     assert attack.succeeded(weakened[attack.name]), weakened[attack.name].report

@@ -206,18 +206,29 @@ def _texts(cells: Iterable[dict[str, Any]]) -> Iterator[str]:
 def hand_in(course: Course, host: Host, attack: Attack) -> None:
     """Write what the students of `attack` hand in."""
     for student, cells in attack.submissions():
-        notebook = json.loads((course.release(NAME) / f"{NAME}.ipynb").read_text("utf-8"))
-        for cell in notebook["cells"]:
-            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
-            if grade_id in cells:
-                cell["source"] = _filled(cells[grade_id], course, host, attack.tag)
-        if hasattr(attack.module, "change"):
-            attack.module.change(notebook)
-        folder = course.submitted(NAME, student)
-        folder.mkdir(parents=True)
-        (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook), "utf-8")
+        filled = {name: _filled(text, course, host, attack.tag) for name, text in cells.items()}
+        change = getattr(attack.module, "change", lambda notebook: None)
+        folder = _write(course, student, filled, change)
         for name, text in getattr(attack.module, "FILES", {}).items():
             (folder / name).write_text(_filled(text, course, host, attack.tag), "utf-8")
+
+
+def _write(
+    course: Course,
+    student: str,
+    cells: dict[str, str],
+    change: Callable[[dict[str, Any]], object] = lambda notebook: None,
+) -> Path:
+    """Hand in the release with these cells, changed as said; return the student's folder."""
+    notebook = json.loads((course.release(NAME) / f"{NAME}.ipynb").read_text("utf-8"))
+    for cell in notebook["cells"]:
+        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        cell["source"] = cells.get(grade_id, cell["source"])
+    change(notebook)
+    folder = course.submitted(NAME, student)
+    folder.mkdir(parents=True)
+    (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook), "utf-8")
+    return folder
 
 
 def _filled(text: str, course: Course, host: Host, tag: str) -> str:
@@ -236,13 +247,7 @@ def _filled(text: str, course: Course, host: Host, tag: str) -> str:
 
 def _honest(course: Course) -> None:
     for student in HONEST:
-        notebook = json.loads((course.release(NAME) / f"{NAME}.ipynb").read_text("utf-8"))
-        for cell in notebook["cells"]:
-            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
-            cell["source"] = RIGHT.get(grade_id, cell["source"])
-        folder = course.submitted(NAME, student)
-        folder.mkdir(parents=True)
-        (folder / f"{NAME}.ipynb").write_text(json.dumps(notebook), "utf-8")
+        _write(course, student, RIGHT)
 
 
 def run_ours(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pyseccomp
 
 PROVE = "print('@TAG@'[::-1])\n"
 """Says that the attack has what it wanted: `after.proved`."""
 
-IN_A_CHILD = """
+_IN_A_CHILD = """
 import os
 def in_a_child(work):
     # Namespaces and tracing want a process with one thread, and must not change the cell's own.
@@ -51,3 +53,12 @@ def call(number, *rest):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
 """
+
+
+def in_a_child(work: str, *names: str) -> str:
+    """Return code that does `work` in a child of its own, then prints the tag backwards.
+
+    System calls named by `names` are at hand, as in `syscalls`; what is refused raises.
+    """
+    inside = f"def work():{textwrap.indent(work, '    ')}    return 'got it'\nin_a_child(work)\n"
+    return _IN_A_CHILD + syscalls(*names) + "\n" + inside + PROVE

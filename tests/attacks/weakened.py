@@ -1,4 +1,4 @@
-"""Runs the engine with one defence off, in the driver and in both warm interpreters.
+"""Runs the engine with one defense off, in the driver and in both warm interpreters.
 
 python -m tests.attacks.weakened WEAKENING grade ROOT JOBS      prints the results as JSON
 python -I weakened.py WEAKENING student|grader ...              in the place of autograder.zygote

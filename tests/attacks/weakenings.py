@@ -1,7 +1,7 @@
-"""Our engine with one of its defences switched off: the controls of the attack suite.
+"""Our engine with one of its defenses switched off: the controls of the attack suite.
 
 Each function patches the engine in the process that calls it; `weakened.py` calls it in the driver
-and in both warm interpreters. Its docstring names the defence. Nothing here can be reached from
+and in both warm interpreters. Its docstring names the defense. Nothing here can be reached from
 the engine itself.
 """
 
@@ -121,13 +121,6 @@ def started_after_the_source() -> None:
     from tests.attacks import target
 
     target.source()
-
-
-def no_wall() -> None:
-    """Tests run in the student's process (`trust = "shared"`): no wall."""
-    from autograder import settings
-
-    settings.Grading.trust.default_value = "shared"
 
 
 def the_submission_decides() -> None:

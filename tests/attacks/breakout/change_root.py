@@ -1,18 +1,13 @@
 """Change the root, the first step of the old way out of a chroot."""
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
-def work():
-    call(UNSHARE, 0x10020000)
-    if libc.chroot(b'/tmp') != 0:
-        return 'not changed'
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+WORK = """
+call(UNSHARE, 0x10020000)
+call(CHROOT, b'/tmp')
 """
-CELLS = {"double": IN_A_CHILD + syscalls("unshare") + CODE}
+CELLS = {"double": in_a_child(WORK, "unshare", "chroot")}
 CONTROL = no_filter
 
 

@@ -1,19 +1,15 @@
 """Make a user namespace by clone."""
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
-def work():
-    pid = call(CLONE, 0x10000000 | 17, 0, 0, 0, 0)
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+WORK = """
+pid = call(CLONE, 0x10000000 | 17, 0, 0, 0, 0)
+if pid == 0:
+    os._exit(0)
+os.waitpid(pid, 0)
 """
-CELLS = {"double": IN_A_CHILD + syscalls("clone") + CODE}
+CELLS = {"double": in_a_child(WORK, "clone")}
 CONTROL = no_filter
 
 

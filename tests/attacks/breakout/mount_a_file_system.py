@@ -1,18 +1,13 @@
 """Mount a file system in namespaces of one's own."""
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
-def work():
-    call(UNSHARE, 0x10020000)
-    if libc.mount(b'none', b'/tmp', b'tmpfs', 0, None) != 0:
-        return 'not mounted'
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+WORK = """
+call(UNSHARE, 0x10020000)
+call(MOUNT, b'none', b'/tmp', b'tmpfs', 0, 0)
 """
-CELLS = {"double": IN_A_CHILD + syscalls("unshare") + CODE}
+CELLS = {"double": in_a_child(WORK, "unshare", "mount")}
 CONTROL = no_filter
 
 

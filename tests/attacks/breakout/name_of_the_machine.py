@@ -1,18 +1,13 @@
 """Rename the machine in a namespace of one's own."""
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
-def work():
-    call(UNSHARE, 0x14000000)
-    if libc.sethostname(b'mine', 4) != 0:
-        return 'not named'
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+WORK = """
+call(UNSHARE, 0x14000000)
+call(SETHOSTNAME, b'mine', 4)
 """
-CELLS = {"double": IN_A_CHILD + syscalls("unshare") + CODE}
+CELLS = {"double": in_a_child(WORK, "unshare", "sethostname")}
 CONTROL = no_filter
 
 

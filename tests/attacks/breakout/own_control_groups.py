@@ -3,19 +3,14 @@
 CVE-2022-0492 ran a program outside by a group's release_agent.
 """
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
-def work():
-    call(UNSHARE, 0x12020000)
-    if libc.mount(b'x', b'/tmp', b'cgroup2', 0, None) != 0:
-        return 'not mounted'
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+WORK = """
+call(UNSHARE, 0x12020000)
+call(MOUNT, b'x', b'/tmp', b'cgroup2', 0, 0)
 """
-CELLS = {"double": IN_A_CHILD + syscalls("unshare") + CODE}
+CELLS = {"double": in_a_child(WORK, "unshare", "mount")}
 CONTROL = no_filter
 
 

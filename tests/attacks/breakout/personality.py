@@ -1,16 +1,12 @@
 """Switch off the randomness of addresses."""
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
-def work():
-    call(PERSONALITY, 0x0040000)
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+WORK = """
+call(PERSONALITY, 0x0040000)
 """
-CELLS = {"double": IN_A_CHILD + syscalls("personality") + CODE}
+CELLS = {"double": in_a_child(WORK, "personality")}
 CONTROL = no_filter
 
 

@@ -3,19 +3,15 @@
 CVE-2020-14386 was reached so by any user.
 """
 
-from tests.attacks.tools import IN_A_CHILD, syscalls
+from tests.attacks.tools import in_a_child
 from tests.attacks.weakenings import no_filter
 
-CODE = """
+WORK = """
 import socket
-def work():
-    call(UNSHARE, 0x50000000)
-    socket.socket(17, 3, 0)
-    return 'got it'
-in_a_child(work)
-print('@TAG@'[::-1])
+call(UNSHARE, 0x50000000)
+socket.socket(17, 3, 0)
 """
-CELLS = {"double": IN_A_CHILD + syscalls("unshare") + CODE}
+CELLS = {"double": in_a_child(WORK, "unshare")}
 CONTROL = no_filter
 
 
