@@ -31,7 +31,8 @@ def main(name: str, verb: str, *rest: str) -> None:
     pool.ZYGOTE = (sys.executable, "-I", str(Path(__file__).resolve()), name)
     course = Course(Path(rest[0]))
     results = grade.grade(course, NAME, jobs=int(rest[1]))
-    feedback.feedback(course, NAME, jobs=int(rest[1]))
+    for student in feedback.graded_students(course, NAME):
+        feedback.write_page(course.root, NAME, student)  # in here, where it is weakened too
     print(json.dumps([asdict(result) for result in results]))
 
 
