@@ -29,6 +29,7 @@ from autograder.settings import Grading
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
 OLDEST = (3, 11)
 SANDBOX = "sandbox: "
+ISOLATION = f"{SANDBOX}isolation"
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,9 @@ def _summed_up(checks: list[Check]) -> list[Check]:
     works = [check for check in checks if check.ok and check.name.startswith(SANDBOX)]
     if not works:
         return checks
-    names = ", ".join(check.name.removeprefix(SANDBOX) for check in works)
-    rows = [check for check in checks if check not in works]
+    parts = [check for check in works if check.name != ISOLATION]
+    names = ", ".join(check.name.removeprefix(SANDBOX) for check in parts)
+    rows = [check for check in checks if check not in parts]
     rows.insert(checks.index(works[0]), Check("sandbox", True, names))
     return rows
 
@@ -147,7 +149,7 @@ def _sandbox() -> list[Check]:
     try:
         sandbox = importlib.import_module("autograder.sandbox")
         found = [
-            Check(f"{SANDBOX}{part.name}", bool(part.ok), str(part.detail), str(part.mend or ""))
+            Check(f"{SANDBOX}{part.name}", part.ok, part.detail, part.mend, part.needed)
             for part in sandbox.checks()
         ]
     except Exception as error:  # whatever is wrong with it, the answer is the same

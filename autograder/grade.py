@@ -29,6 +29,7 @@ from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError, UsageError, plain
 from autograder.handed_in import helper_files, read_regular, read_timestamp
 from autograder.pool import Pool
+from autograder.sandbox import UNSAFE, held
 from autograder.settings import Grading
 from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet
 
@@ -65,6 +66,8 @@ class Result:
     """What whoever reads the score must know of how it came to be (`autograder.caveats`)."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    level: str = ""
+    """Name of the isolation level that held for the student's code."""
 
 
 Watch = Callable[[Result, int], None]
@@ -142,7 +145,9 @@ class Setup:
     message: dict[str, Any]
     """What the graders are told. Trusted side only: it holds the hidden tests."""
     digest: str
-    """Changes when a result might: tests, hints, limits, engine, packages, trust."""
+    """Changes when a result might: tests, hints, limits, engine, packages, trust, level."""
+    level: str
+    """Name of the isolation level that works on this machine, or of none if that was asked for."""
 
     @classmethod
     def read(cls, course: Course, assignment: str, *, unsafe: bool = False) -> Setup:
@@ -171,7 +176,8 @@ class Setup:
         }
         hints = misconceptions.read_bytes() if misconceptions.is_file() else b""
         # Not in the digest: where things lie, and the secret.
-        decisive = [limits, rules, unsafe, _engine(), _lock(course)]
+        level = (UNSAFE if unsafe else held()).name
+        decisive = [limits, rules, level, _engine(), _lock(course)]
         message = {
             "assignment": assignment,
             "sheets": texts,
@@ -188,9 +194,8 @@ class Setup:
         parts = [json.dumps(decisive).encode(), hints]
         parts += [sheet.digest.encode() for sheet in sheets.values()]
         modules = sorted({name for sheet in sheets.values() for name in sheet.visible_imports})
-        return cls(
-            assignment, sheets, modules, message, hashlib.sha256(b"\0".join(parts)).hexdigest()
-        )
+        digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
+        return cls(assignment, sheets, modules, message, digest, level)
 
 
 def _engine() -> str:
@@ -383,7 +388,7 @@ class _Work:
         )
 
     def _summarize(self, student: str, graded: dict[str, dict]) -> Result:
-        result = Result(student, "graded")
+        result = Result(student, "graded", level=self._setup.level)
         for part in graded.values():
             for score in part["scores"]:
                 result.statuses[score["grade_id"]] = score["status"]
@@ -400,6 +405,8 @@ class _Work:
                 result.hints += [hint for hint in score["hints"] if hint not in result.hints]
                 result.seconds += score["seconds"]
             result.notes += part["notes"]
+            if part["level"]:  # none: nothing of the student's was run
+                result.level = part["level"]
             result.caveats += [line for line in part["caveats"] if line not in result.caveats]
             result.cpu_seconds += part["usage"].get("cpu_seconds", 0.0)
         return result
@@ -421,7 +428,8 @@ class _Work:
                     files["timestamp.txt"] = read_regular(submitted / "timestamp.txt", 1000)
                 for name, data in files.items():
                     (fresh / name).write_bytes(data)
-                key = self._keys[student]
+                # Held at another level than this machine's, it is not what the next run would find.
+                key = self._keys[student] if result.level == self._setup.level else ""
                 mark = {"key": key, "result": vars(result), "seal": self._seal(key, vars(result))}
                 (fresh / MARK).write_text(json.dumps(mark, indent=1) + "\n", "utf-8")
                 fresh.chmod(0o755)

@@ -60,6 +60,9 @@ class Rules:
 class StudentProcess(Protocol):
     """What the grader asks of whatever runs the student's code."""
 
+    caveats: list[str]
+    """What reports say of how it was isolated, once it was opened."""
+
     def open(self) -> Wall:
         """Start a fresh process; return the wall to it."""
 
@@ -125,6 +128,7 @@ def grade(
         session.run()
     finally:
         usage = student.close()
+    caveats = [*caveats, *student.caveats]
     return Graded(
         notebook=session.notebook(caveats),
         scores=[*session.scores.values()],

@@ -19,11 +19,10 @@ import importlib
 import os
 import resource
 import secrets
-import shutil
+import select
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -34,7 +33,19 @@ from typing import Any
 
 from autograder import grader, student
 from autograder.errors import CourseError, SandboxError, SubmissionError
-from autograder.sandbox import Child, Limits, Room, Usage, interrupt, kill, spawn, wait
+from autograder.sandbox import (
+    UNSAFE,
+    Child,
+    Limits,
+    Room,
+    Usage,
+    interrupt,
+    kill,
+    spawn,
+    wait,
+    watch,
+)
+from autograder.sandbox import home as homes
 from autograder.sandbox.limits import mapped_bytes
 from autograder.sheet import Sheet
 from autograder.shell import Shell
@@ -42,6 +53,7 @@ from autograder.wall import Wall
 from autograder.wire import Channel, Closed, WireError, decode, encode
 
 GRADER_MEMORY = 4 * 2**30
+WATCH_MS = 250
 _PR_SET_PDEATHSIG = 1
 
 
@@ -96,7 +108,11 @@ def _fork_jobs(fds: list[str], serve: Callable[[str], None]) -> None:
 def serve_students(shell: Shell, control: Channel, stream: socket.socket) -> None:
     """Start, interrupt and end student processes as the grader asks, one at a time."""
     child: Child | None = None
+    asked = select.poll()
+    asked.register(stream, select.POLLIN)
     while True:
+        while child is not None and child.home is not None and not asked.poll(WATCH_MS):
+            watch(child)
         ticket, verb, *rest = decode(control.receive())
         try:
             reply: list = ["done", None]
@@ -116,6 +132,7 @@ def serve_students(shell: Shell, control: Channel, stream: socket.socket) -> Non
                         channel,
                         lambda inside: student.main(shell, inside),
                     )
+                reply = ["done", [child.level.name, child.level.caveat]]
             elif verb == "interrupt" and child is not None:
                 interrupt(child)
             elif verb == "close" and child is not None:
@@ -141,22 +158,21 @@ def spawn_unsafe(
 
     It can read what the grading user can read, hidden tests too; only `--unsafe` leads here.
     """
-    home = tempfile.mkdtemp(prefix="course-unsafe-")
+    home = homes.make(as_another_user=False)
     me = os.getpid()
     pid = os.fork()
     if pid:
-        return Child(pid, os.pidfd_open(pid))
+        return Child(pid, os.pidfd_open(pid), UNSAFE, limits, home)
     try:
         _die_with(me)
         os.setsid()
-        os.chdir(home)
+        os.chdir(home.home)
         for name, data in room.files.items():
             Path(name).write_bytes(data)
         resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds))
         _limit_memory(limits.memory_bytes)
         main(channel)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
         os._exit(0)
 
 
@@ -171,6 +187,9 @@ class RemoteStudent:
         self._files = files
         self._wall: Channel | None = None
         self._ticket = ""
+        self.level = ""
+        """Name of the isolation level that held, once a process was started."""
+        self.caveats: list[str] = []
 
     def open(self) -> Wall:
         """Start a fresh process; return the wall to it."""
@@ -178,7 +197,8 @@ class RemoteStudent:
         with theirs:
             self._send(self._request)
             socket.send_fds(self._stream, [b"."], [theirs.fileno()])
-            self._reply()
+            self.level, caveat = self._reply()
+            self.caveats = [caveat] if caveat else []
         self._wall = Channel(ours)
         wall = Wall(self._wall, self._interrupt)
         if self._files:
@@ -248,7 +268,7 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
             misconceptions=misconceptions,
             caveats=setup["caveats"],
         )
-        return asdict(graded)
+        return {**asdict(graded), "level": process.level}
 
     while True:
         task = decode(driver.receive())

@@ -20,6 +20,7 @@ from tiny import NAME, RIGHT
 from autograder import cli, handed_in
 from autograder import grade as grading
 from autograder.course import Course
+from autograder.sandbox.process import LANDLOCK
 
 COURSE = Path(sys.executable).parent / "course"
 
@@ -372,25 +373,49 @@ def test_a_read_only_course_is_one_line(course, tmp_path) -> None:
     assert "read" in said(process)
 
 
-@pytest.mark.parametrize(
-    ("limit", "become", "words"),
-    [
-        ("echo 0 > /proc/sys/user/max_pid_namespaces", USER, "namespaces"),
-        ("true", "", "will not run a student as root"),
-    ],
-)
-def test_without_a_sandbox_nothing_is_run_and_unsafe_must_be_typed(
-    course, limit: str, become: str, words: str
-) -> None:
-    """Real refusals: a kernel that gives no more namespaces, a root without its rights."""
+def test_where_namespaces_are_refused_the_second_level_holds_and_reports_say_so(course) -> None:
+    """A real refusal: a kernel that gives no more namespaces to a normal user."""
+    mark = course.root / "it_ran"
+    tiny.hand_in(course, "ada", RIGHT)
+    writes = f"open({str(mark)!r}, 'w')\n{tiny.DOUBLE}"
+    tiny.hand_in(course, "writes", {**RIGHT, "double": writes})
+    fills = "for n in range(20):\n    open(str(n), 'wb').write(bytes(2**23))\n"
+    fills += "import time\ntime.sleep(9)"
+    tiny.hand_in(course, "fills", {**RIGHT, "double": fills})
+    process = in_namespace(
+        "echo 0 > /proc/sys/user/max_pid_namespaces\n"
+        f"cd {course.root}\n{USER} {COURSE} grade {NAME} --jobs 1 --json"
+    )
+    assert process.returncode == 0, process
+    caveat = LANDLOCK.caveat
+    assert process.stderr.count(caveat) == 1
+    body = json.loads(process.stdout)
+    assert body["caveats"] == [caveat]
+    results = {result["student"]: result for result in body["results"]}
+    assert {result["level"] for result in results.values()} == {"landlock"}
+    assert results["ada"]["questions"]["double"][0] == 3
+    assert not mark.exists()
+    assert results["writes"]["questions"]["double"][0] == 0
+    assert results["fills"]["questions"]["double"][0] == 0
+    assert "the student's process ended and was started again" in results["fills"]["notes"]
+    notebook = (course.autograded(NAME, "ada") / f"{NAME}.ipynb").read_text("utf-8")
+    assert "isolated by landlock alone" in notebook
+
+    # The result of another level is not taken for this one's.
+    (again,) = grading.grade(course, NAME, ["ada"], jobs=1)
+    assert (again.status, again.level, again.caveats) == ("graded", "namespaces", [])
+    (again,) = grading.grade(course, NAME, ["ada"], jobs=1)
+    assert again.status == "unchanged"
+
+
+def test_without_a_sandbox_nothing_is_run_and_unsafe_must_be_typed(course) -> None:
+    """A real refusal: a root without its rights."""
     mark = course.root / "it_ran"
     tiny.hand_in(course, "ada", {**RIGHT, "double": f"open({str(mark)!r}, 'w')\n{tiny.DOUBLE}"})
-    start = f"{limit}\ncd {course.root}\n{become} {COURSE} grade {NAME} --jobs 1"
+    start = f"cd {course.root}\n {COURSE} grade {NAME} --jobs 1"
     process = in_namespace(start)
     assert process.returncode == 1, process
-    assert "Traceback" not in process.stderr + process.stdout
-    (line,) = [text for text in process.stdout.splitlines() if text.startswith("✗ ada: ")]
-    assert words in line
+    assert said(process).count("will not run a student as root") == 2
     assert not mark.exists()
     assert tiny.gradebook_of(course) == {}
 

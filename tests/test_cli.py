@@ -243,7 +243,7 @@ def passing(monkeypatch) -> None:
     """Let the parts of this machine that a test is not about be as they should."""
     sandbox = SimpleNamespace(
         checks=lambda: [
-            SimpleNamespace(name=name, ok=True, detail="made", mend="")
+            SimpleNamespace(name=name, ok=True, detail="made", mend="", needed=True)
             for name in ("kernel", "mount namespace")
         ]
     )
@@ -271,15 +271,28 @@ def test_doctor_as_json_is_one_object(run, monkeypatch) -> None:
 
 def test_doctor_fails_with_the_mend_if_the_sandbox_does(run, monkeypatch) -> None:
     passing(monkeypatch)
-    broken = SimpleNamespace(
-        checks=lambda: [SimpleNamespace(name="userns", ok=False, detail="off", mend="sysctl [x]=1")]
-    )
+    part = SimpleNamespace(name="userns", ok=False, detail="off", mend="sysctl [x]=1", needed=True)
+    broken = SimpleNamespace(checks=lambda: [part])
     monkeypatch.setitem(sys.modules, "autograder.sandbox", broken)
     code, out, _ = run("doctor")
     assert code == 1
     assert "✗ sandbox: userns off" in " ".join(out.split())
     assert "mend: sysctl [x]=1" in out
     assert "This machine cannot grade yet: sandbox: userns." in out
+
+
+def test_doctor_shows_the_level_that_holds_and_the_mend_for_the_stronger(run, monkeypatch) -> None:
+    passing(monkeypatch)
+    parts = [
+        SimpleNamespace(name="pid namespace", ok=False, detail="off", mend="allow", needed=False),
+        SimpleNamespace(name="isolation", ok=True, detail="by landlock", mend="", needed=True),
+    ]
+    monkeypatch.setitem(sys.modules, "autograder.sandbox", SimpleNamespace(checks=lambda: parts))
+    code, out, _ = run("doctor")
+    assert code == 0
+    seen = " ".join(out.split())
+    assert "– sandbox: pid namespace off mend: allow" in seen
+    assert "✓ sandbox: isolation by landlock" in seen
 
 
 def test_doctor_fails_if_the_sandbox_cannot_even_be_asked(run, monkeypatch) -> None:

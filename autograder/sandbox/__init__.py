@@ -7,20 +7,38 @@ system call filter from libseccomp.
 """
 
 from autograder.sandbox.limits import Limits
-from autograder.sandbox.probe import Check, checks
-from autograder.sandbox.process import Child, Usage, interrupt, kill, spawn, wait
+from autograder.sandbox.probe import Check, checks, held
+from autograder.sandbox.process import (
+    LEVELS,
+    NAMESPACES,
+    UNSAFE,
+    Child,
+    Level,
+    Usage,
+    interrupt,
+    kill,
+    spawn,
+    wait,
+    watch,
+)
 from autograder.sandbox.room import HOME, Room
 
 __all__ = [
     "HOME",
+    "LEVELS",
+    "NAMESPACES",
+    "UNSAFE",
     "Check",
     "Child",
+    "Level",
     "Limits",
     "Room",
     "Usage",
     "checks",
+    "held",
     "interrupt",
     "kill",
     "spawn",
     "wait",
+    "watch",
 ]

@@ -18,6 +18,9 @@ _NUMBER = {
     "open_tree": 428,
     "move_mount": 429,
     "mount_setattr": 442,
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
 }
 
 CLONE_NEWNS = 0x00020000
@@ -44,7 +47,8 @@ _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH = 1, 4
 # a way out of the room must not lead to root.
 NOBODY = 65534
 
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = 1, 4, 8
+PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 24, 38
 _PR_GET_TID_ADDRESS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 40, 47, 4
 
 # PyDLL keeps the interpreter's lock: a forked child must come back into Python holding it.
@@ -164,20 +168,24 @@ def prctl(option: int, value: int = 0) -> None:
     _checked(_libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(0), ctypes.c_ulong(0), 0))
 
 
-def drop_capabilities() -> None:
-    """Empty every capability set, the bounding set first: nothing can be regained by exec."""
+def drop_bounding_set() -> None:
+    """Empty the set of what could be regained by exec; lowering it takes a capability."""
     for capability in range(64):
         if _libc.prctl(PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
             if ctypes.get_errno() == 22:  # EINVAL: past the last one that this kernel knows
                 break
             _checked(-1)
+
+
+def drop_capabilities(kept: int = 0) -> None:
+    """Empty every set of capabilities but the bounding one; `kept` is a mask of what is kept."""
     _libc.prctl(_PR_CAP_AMBIENT, ctypes.c_ulong(_PR_CAP_AMBIENT_CLEAR_ALL), 0, 0, 0)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3, this process
-    nothing = (ctypes.c_uint32 * 6)()
+    sets = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)  # effective, permitted, inheritable
     _call(
         "capset",
         ctypes.cast(header, ctypes.c_void_p),
-        ctypes.cast(nothing, ctypes.c_void_p),
+        ctypes.cast(sets, ctypes.c_void_p),
     )
 
 
@@ -192,15 +200,54 @@ def load_seccomp(program: ctypes.Array[ctypes.c_char]) -> None:
     _call("seccomp", 1, 0, pointer)  # SECCOMP_SET_MODE_FILTER
 
 
+def landlock_create_ruleset(attributes: ctypes.c_void_p | None, size: int, flags: int) -> int:
+    """landlock_create_ruleset(2): a descriptor, or with flag 1 the version."""
+    return _call("landlock_create_ruleset", attributes, size, flags)
+
+
+def landlock_add_rule(ruleset: int, kind: int, rule: ctypes.c_void_p) -> None:
+    """landlock_add_rule(2)."""
+    _call("landlock_add_rule", ruleset, kind, rule, 0)
+
+
+def landlock_restrict_self(ruleset: int) -> None:
+    """landlock_restrict_self(2)."""
+    _call("landlock_restrict_self", ruleset, 0)
+
+
+_CAP_CHOWN, _CAP_DAC_OVERRIDE, _CAP_KILL, _CAP_SETGID, _CAP_SETUID = 0, 1, 5, 6, 7
+_CAP_SYS_ADMIN, _CAP_DAC_READ_SEARCH = 21, 2
+READ_ALL = 1 << _CAP_DAC_READ_SEARCH
+
+
 def privileged() -> bool:
     """Say whether this process is root with the right to mount and to become another user."""
+    return _is_root_with(_CAP_SETGID, _CAP_SETUID, _CAP_SYS_ADMIN) and has_user(NOBODY)
+
+
+def may_become(user: int) -> bool:
+    """Say whether this process is root with the right to start, kill and clear up as `user`."""
+    rights = (_CAP_CHOWN, _CAP_DAC_OVERRIDE, _CAP_KILL, _CAP_SETGID, _CAP_SETUID)
+    return _is_root_with(*rights) and has_user(user)
+
+
+def may_read_all() -> bool:
+    """Say whether this process is root with the right to read what is closed to others."""
+    return _is_root_with(_CAP_DAC_READ_SEARCH)
+
+
+def _is_root_with(*capabilities: int) -> bool:
     if os.geteuid() != 0:
         return False
     with open("/proc/self/status") as status:
         effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff"))
-    wanted = 1 << 6 | 1 << 7 | 1 << 21  # CAP_SETGID, CAP_SETUID, CAP_SYS_ADMIN
-    return effective & wanted == wanted and all(
-        any(int(first) <= NOBODY < int(first) + int(count) for first, _, count in id_map(kind))
+    return all(effective >> capability & 1 for capability in capabilities)
+
+
+def has_user(user: int) -> bool:
+    """Say whether `user`, as a uid and as a gid, exists in this user namespace."""
+    return all(
+        any(int(first) <= user < int(first) + int(count) for first, _, count in id_map(kind))
         for kind in ("uid", "gid")
     )
 

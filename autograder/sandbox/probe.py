@@ -11,10 +11,11 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from autograder.errors import SandboxError
-from autograder.sandbox import kernel, process
+from autograder.sandbox import kernel, landlock, process
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import Room
 
@@ -27,18 +28,62 @@ class Check:
     ok: bool
     detail: str
     mend: str = ""
+    needed: bool = True
+    """Whether grading depends on it: on no part of a level, where the other one holds."""
 
 
-def checks() -> list[Check]:
-    """Try every feature; raise nothing."""
-    done = subprocess.run(
-        [sys.executable, "-c", "from autograder.sandbox import probe; probe.main()"],
+def held() -> process.Level:
+    """Return the strongest level that works here; raise SandboxError if none does.
+
+    Tried once, in an interpreter of its own.
+    """
+    name = _held(*(level.name for level in process.LEVELS))
+    return next(level for level in process.LEVELS if level.name == name)
+
+
+@lru_cache(maxsize=4)
+def _held(*names: str) -> str:
+    done = _alone("say_level", *names)
+    try:
+        said = json.loads(done.stdout)
+    except ValueError:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise SandboxError(f"The sandbox could not be tried: {last}") from None
+    if "refused" in said:
+        raise SandboxError(said["refused"])
+    return said["level"]
+
+
+def say_level() -> None:
+    """Print which of the levels named in the arguments works, as JSON."""
+    levels = tuple(level for level in process.LEVELS if level.name in sys.argv[1:])
+    try:
+        # The whole way, also where there is one level only and `strongest` leaves it to `spawn`.
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            child = process.spawn(Room(), Limits(), theirs, lambda _: None, levels)
+            process.wait(child, None)
+        print(json.dumps({"level": child.level.name}))
+    except SandboxError as error:
+        print(json.dumps({"refused": str(error)}))
+
+
+def _alone(function: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Call a function of this module in an interpreter of its own."""
+    code = f"from autograder.sandbox import probe; probe.{function}()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
         env={"OMP_NUM_THREADS": "1"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def checks() -> list[Check]:
+    """Try every feature; raise nothing."""
+    done = _alone("main")
     try:
         return [Check(**found) for found in json.loads(done.stdout)]
     except ValueError:
@@ -66,7 +111,7 @@ def _tried() -> list[Check]:
         found.append(_namespace(name, flag | with_user))
     found.append(_seccomp())
     found.extend(_room())
-    found.extend((_landlock(), _cgroups()))
+    found.extend((_landlock(), _cgroups(), _isolation()))
     return found
 
 
@@ -75,7 +120,7 @@ def _kernel() -> Check:
     numbers = tuple(int("".join(c for c in p if c.isdigit()) or 0) for p in release.split(".")[:2])
     ok = numbers >= (5, 12) and machine in ("x86_64", "aarch64")
     mend = "" if ok else "Use Linux 5.12 or newer on x86_64 or aarch64."
-    return Check("kernel", ok, f"Linux {release} on {machine}", mend)
+    return Check("kernel", ok, f"Linux {release} on {machine}", mend, needed=False)
 
 
 def _namespace(name: str, flags: int) -> Check:
@@ -83,7 +128,7 @@ def _namespace(name: str, flags: int) -> Check:
         pid = kernel.fork(flags)
     except OSError as error:
         mend = process.mend("make namespaces", error.errno or 0)
-        return Check(name, False, f"{error.strerror} (errno {error.errno})", mend)
+        return Check(name, False, f"{error.strerror} (errno {error.errno})", mend, needed=False)
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
@@ -123,10 +168,10 @@ def _room() -> list[Check]:
     """Make a whole room and look around in it."""
     ours, theirs = socket.socketpair()
     try:
-        child = process.spawn(Room(), Limits(), theirs, _look)
+        child = process.spawn(Room(), Limits(), theirs, _look, (process.NAMESPACES,))
     except SandboxError as error:
         what, _, mend = str(error).partition(". ")
-        return [Check("room", False, what, mend)]
+        return [Check("room", False, what, mend, needed=False)]
     theirs.close()
     if process.wait(child, 20) is None:
         process.kill(child)
@@ -148,10 +193,29 @@ def _room() -> list[Check]:
 
 
 def _landlock() -> Check:
-    modules = Path("/sys/kernel/security/lsm")
-    seen = os.access(modules, os.R_OK) and "landlock" in modules.read_text()
-    detail = "available" if seen else "not seen"
-    return Check("landlock", True, f"{detail}; not needed, the root holds only what is given")
+    """Try the second level, which is also the second wall of the first."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            child = process.spawn(Room(), Limits(), theirs, lambda _: None, (process.LANDLOCK,))
+        except SandboxError as error:
+            what, _, mend = str(error).partition(". ")
+            return Check("landlock", False, what, mend, needed=False)
+        process.wait(child, None)
+    return Check("landlock", True, f"version {landlock.abi()}: holds where namespaces are refused")
+
+
+def _isolation() -> Check:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            child = process.spawn(Room(), Limits(), theirs, lambda _: None)
+        except SandboxError as error:
+            return Check("isolation", False, "neither level works", str(error))
+        process.wait(child, None)
+    if child.level == process.NAMESPACES:
+        return Check("isolation", True, "level namespaces, the strongest")
+    return Check("isolation", True, child.level.caveat)
 
 
 def _cgroups() -> Check:

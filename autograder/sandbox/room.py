@@ -6,6 +6,7 @@ for the home and /tmp, and nothing else.
 """
 
 import os
+import stat
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,7 @@ _BITS = (
     "/usr/lib/locale",
     "/usr/share/fonts",  # matplotlib in the warm interpreter has listed them already
 )
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+DEVICES = ("null", "zero", "full", "random", "urandom")
 _LINKS = {
     "/dev/fd": "/proc/self/fd",
     "/dev/stdin": "/proc/self/fd/0",
@@ -155,7 +156,7 @@ def plan(readonly: tuple[Path, ...]) -> Plan:
     binds = [b for b in binds if not _below(b, (o for o in binds if o != b and os.path.isdir(o)))]
 
     texts = {n: t for n, t in _TEXTS.items() if not _below(n, binds)}
-    devices = [f"/dev/{name}" for name in _DEVICES]
+    devices = [f"/dev/{name}" for name in DEVICES]
     shown = {n: t for n, t in {**_LINKS, **links}.items() if not _below(n, binds)}
     files = [b for b in binds if not os.path.isdir(b)] + devices
     places = {"/proc"} | {b for b in binds if os.path.isdir(b)}
@@ -170,6 +171,18 @@ def plan(readonly: tuple[Path, ...]) -> Plan:
         binds=tuple(binds),
         devices=tuple(devices),
     )
+
+
+@lru_cache(maxsize=8)
+def open_to_all(plan: Plan) -> bool:
+    """Say whether every user may reach and read what the plan gives."""
+    for path in plan.binds:
+        mode = os.stat(path).st_mode
+        reading = 0o005 if stat.S_ISDIR(mode) else 0o004
+        above = (os.stat(parent).st_mode for parent in Path(path).parents)
+        if mode & reading != reading or not all(mode & 0o001 for mode in above):
+            return False
+    return True
 
 
 def _place(tree: int, target: str, attributes: int) -> None:
@@ -248,9 +261,9 @@ def build(plan: Plan, home_bytes: int, owner: int, step: Callable[[str], None]) 
     kernel.restrict_mount(-100, kernel.MOUNT_ATTR_RDONLY, "/")
 
 
-def write_files(files: Iterable[tuple[PurePosixPath, bytes]]) -> None:
+def write_files(files: Iterable[tuple[PurePosixPath, bytes]], home: Path) -> None:
     """Write the checked files into the home, which is empty and holds no link."""
     for path, content in files:
-        target = Path(HOME) / path
+        target = home / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)

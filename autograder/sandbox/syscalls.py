@@ -8,7 +8,9 @@ have, is refused (EPERM). Names that an architecture lacks are left out.
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from autograder.errors import SandboxError
 
@@ -23,8 +25,7 @@ ALLOWED = {
         chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat
         utime utimes utimensat futimesat
         getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr
-        sync fsync fdatasync sync_file_range fadvise64 readahead sendfile copy_file_range
-        memfd_create""",
+        sync fsync fdatasync sync_file_range fadvise64 readahead sendfile copy_file_range""",
     "waiting: event loops, selectors, subprocess": """
         poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait
         epoll_pwait2 eventfd eventfd2 signalfd signalfd4
@@ -67,6 +68,7 @@ REFUSED = {
         fanotify_init splice vmsplice tee modify_ldt seccomp landlock_create_ruleset
         shmget shmat shmctl shmdt semget semop semctl semtimedop msgget msgsnd msgrcv msgctl
         mq_open mq_unlink mq_notify mq_timedsend mq_timedreceive""",
+    "memory that no rlimit counts": "memfd_create memfd_secret",
     "the machine itself": """
         kexec_load kexec_file_load init_module finit_module delete_module reboot syslog acct
         settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname
@@ -99,13 +101,38 @@ _PRCTLS = {
 }
 
 
+# Without namespaces the other processes of the machine, and the files of whoever grades, are there.
+# The student's process is then alone: what it would start could outlive it, and could not be told
+# from the processes of others. It may change no owner, mode or time, which Landlock leaves to the
+# owner; being told "done" harms no honest program.
+_ALONE_ABSENT = """
+    fork vfork execve execveat truncate tkill pidfd_open pidfd_send_signal
+    socket bind listen connect accept accept4"""
+_ALONE_IN_NAME_ONLY = """
+    chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat
+    utime utimes utimensat futimesat"""
+_ALONE_ON_ITSELF = "kill tgkill rt_sigqueueinfo rt_tgsigqueueinfo"
+_ALONE_BY_ARGUMENT = "open openat fcntl prlimit64 setpriority sched_setaffinity"
+# Not F_SETOWN, F_SETOWN_EX, F_SETSIG, F_NOTIFY, F_SETLEASE: they send signals, to others too.
+_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 36, 37, 38, 1030, 1031, 1032, 1033, 1034)
+_ITSELF = 0x5E1F5E1F  # stands for the process's own number until `for_process` puts it in
+_JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+_CLONE_THREAD = 0x00010000
+_O_ACCMODE = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+_SOCK_TYPE, _SOCK_STREAM = 0xF, 1
+
+
 def _names(groups: dict[str, str]) -> Iterator[str]:
     for text in groups.values():
         yield from text.split()
 
 
-def program() -> ctypes.Array[ctypes.c_char]:
-    """Return the filter as a BPF program for this machine: made once, loaded by every child."""
+def program(*, alone: bool = False) -> ctypes.Array[ctypes.c_char]:
+    """Return the filter as a BPF program for this machine: made once, loaded by every child.
+
+    With `alone` it is the tighter one for a process without namespaces, to be loaded through
+    `for_process`.
+    """
     try:
         import pyseccomp
     except (ImportError, RuntimeError, OSError) as error:
@@ -123,30 +150,93 @@ def program() -> ctypes.Array[ctypes.c_char]:
         if number >= 0:  # negative: this architecture or this libseccomp has no such call
             made.add_rule(action, number, *arguments)
 
+    def equal(place: int, value: int, *, mask: int = 0) -> "pyseccomp.Arg":
+        if mask:
+            return pyseccomp.Arg(place, pyseccomp.MASKED_EQ, mask, value)
+        return pyseccomp.Arg(place, pyseccomp.EQ, value)
+
+    def differs(place: int, value: int) -> "pyseccomp.Arg":
+        return pyseccomp.Arg(place, pyseccomp.NE, value)
+
+    special = set()
+    if alone:
+        named = (_ALONE_ABSENT, _ALONE_IN_NAME_ONLY, _ALONE_ON_ITSELF, _ALONE_BY_ARGUMENT)
+        special = {name for text in named for name in text.split()}
     for name in _names(ALLOWED):
-        add(pyseccomp.ALLOW, name)
+        if name not in special:
+            add(pyseccomp.ALLOW, name)
     for name in _names(REFUSED):
         add(refuse, name)
 
     every = sum(_NEW_NAMESPACES)
-    add(pyseccomp.ALLOW, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, every, 0))
     for flag in _NEW_NAMESPACES:
-        add(refuse, "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, flag, flag))
+        add(refuse, "clone", equal(0, flag, mask=flag))
     # clone3 hides its flags behind a pointer, where no filter can read: glibc falls back to clone.
-    for name in ("socket", "socketpair"):
-        add(pyseccomp.ALLOW, name, pyseccomp.Arg(0, pyseccomp.EQ, _AF_UNIX))
-        add(refuse, name, pyseccomp.Arg(0, pyseccomp.NE, _AF_UNIX))
+    if alone:
+        thread = every | _CLONE_THREAD
+        add(pyseccomp.ALLOW, "clone", equal(0, _CLONE_THREAD, mask=thread))
+        add(refuse, "clone", equal(0, 0, mask=_CLONE_THREAD))
+        _add_alone(add, equal, differs, pyseccomp.ALLOW, refuse, pyseccomp.ERRNO(0))
+        stream = equal(1, _SOCK_STREAM, mask=_SOCK_TYPE)
+        add(pyseccomp.ALLOW, "socketpair", equal(0, _AF_UNIX), stream)
+        add(refuse, "socketpair", differs(0, _AF_UNIX))
+    else:
+        add(pyseccomp.ALLOW, "clone", equal(0, 0, mask=every))
+        for name in ("socket", "socketpair"):
+            add(pyseccomp.ALLOW, name, equal(0, _AF_UNIX))
+            add(refuse, name, differs(0, _AF_UNIX))
     for requests in _IOCTLS.values():
         for request in requests:
-            add(pyseccomp.ALLOW, "ioctl", pyseccomp.Arg(1, pyseccomp.EQ, request))
+            add(pyseccomp.ALLOW, "ioctl", equal(1, request))
     for request in _TYPING_IOCTLS:
-        add(refuse, "ioctl", pyseccomp.Arg(1, pyseccomp.MASKED_EQ, 0xFFFFFFFF, request))
+        add(refuse, "ioctl", equal(1, request, mask=0xFFFFFFFF))
     for options in _PRCTLS.values():
         for option in options:
-            add(pyseccomp.ALLOW, "prctl", pyseccomp.Arg(0, pyseccomp.EQ, option))
+            add(pyseccomp.ALLOW, "prctl", equal(0, option))
 
     with os.fdopen(os.memfd_create("filter", os.MFD_CLOEXEC), "w+b") as file:
         made.export_bpf(file)
         file.seek(0)
         code = file.read()
     return ctypes.create_string_buffer(code, len(code))
+
+
+def _add_alone(
+    add: Callable[..., None],
+    equal: Callable[..., Any],
+    differs: Callable[..., Any],
+    allow: int,
+    refuse: int,
+    pretend: int,
+) -> None:
+    """Add the rules by which a process without namespaces reaches nothing but itself."""
+    for name in _ALONE_ABSENT.split():
+        add(refuse, name)
+    for name in _ALONE_IN_NAME_ONLY.split():
+        add(pretend, name)
+    for name in _ALONE_ON_ITSELF.split():
+        add(allow, name, equal(0, _ITSELF))
+        add(refuse, name, differs(0, _ITSELF))
+    for name in ("prlimit64", "sched_setaffinity"):
+        for whom in (0, _ITSELF):
+            add(allow, name, equal(0, whom))
+    add(allow, "setpriority", equal(0, 0), equal(1, 0))
+    for command in _FCNTLS:
+        add(allow, "fcntl", equal(1, command))
+    # The first versions of Landlock do not see that opening for reading can empty a file.
+    for name, place in (("open", 1), ("openat", 2)):
+        add(allow, name, equal(place, 0, mask=os.O_TRUNC))
+        for access in (os.O_WRONLY, os.O_RDWR):
+            add(allow, name, equal(place, os.O_TRUNC | access, mask=os.O_TRUNC | _O_ACCMODE))
+
+
+def for_process(code: ctypes.Array[ctypes.c_char], pid: int) -> ctypes.Array[ctypes.c_char]:
+    """Return the filter of a process that is alone, with its own number where it is compared."""
+    parts = [list(part) for part in struct.iter_unpack("<HBBI", code.raw)]
+    places = [part for part in parts if part[3] == _ITSELF]
+    if not places or any(part[0] != _JUMP_IF_EQUAL for part in places):
+        raise SandboxError("The system call filter compares no process numbers: report this.")
+    for part in places:
+        part[3] = pid
+    made = b"".join(struct.pack("<HBBI", *part) for part in parts)
+    return ctypes.create_string_buffer(made, len(made))
