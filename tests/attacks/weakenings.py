@@ -19,10 +19,18 @@ def no_sandbox() -> None:
     zygote.spawn = zygote.spawn_unsafe
 
 
+def no_landlock() -> None:
+    """No second wall behind the namespaces and the filter."""
+    from autograder.sandbox import landlock
+
+    landlock.abi = lambda: 0
+
+
 def no_filter() -> None:
-    """No system call filter."""
+    """No system call filter, and no Landlock, which would refuse some of the same."""
     from autograder.sandbox import kernel
 
+    no_landlock()
     kernel.load_seccomp = lambda program: None
 
 
@@ -37,6 +45,7 @@ def no_room() -> None:
     """The machine's own file system in the place of the room's."""
     from autograder.sandbox import process, room
 
+    no_landlock()
     room.build = lambda plan, home_bytes, owner, step: None
     process.HOME = "/"
 
@@ -45,6 +54,7 @@ def no_network_namespace() -> None:
     """The machine's own network, as far as the system call filter lets."""
     from autograder.sandbox import kernel, process
 
+    no_landlock()
     process._NAMESPACES &= ~kernel.CLONE_NEWNET
 
 
