@@ -79,6 +79,12 @@ def no_limits() -> None:
     limits.apply = lambda limits, mapped: None
 
 
+def no_limits_and_no_filter() -> None:
+    """Neither rlimits nor system call filter."""
+    no_limits()
+    no_filter()
+
+
 def large_home() -> None:
     """A home without a size, for bytes and for files."""
     from autograder.sandbox import kernel

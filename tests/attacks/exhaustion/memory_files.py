@@ -1,9 +1,9 @@
 """Keep data in memory files, which lie on no disk.
 
-What is in them is no address space of the process: RLIMIT_AS does not see it.
+What is in them is no address space of the process: RLIMIT_AS does not see it: there is no such call.
 """
 
-from tests.attacks.weakenings import no_limits
+from tests.attacks.weakenings import no_limits_and_no_filter
 
 CODE = """
 import os
@@ -16,7 +16,7 @@ for _ in range(30):
 print('@TAG@'[::-1])
 """
 CELLS = {"double": CODE}
-CONTROL = no_limits
+CONTROL = no_limits_and_no_filter
 
 
 def succeeded(after):
