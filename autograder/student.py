@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import inspect
 import itertools
 import numbers
 import os
@@ -21,6 +22,8 @@ from typing import Any
 
 import numpy as np
 
+from autograder import carry
+from autograder.gradients import Kept
 from autograder.shell import Shell, reseed
 from autograder.wire import (
     MAX_FRAME_BYTES,
@@ -36,13 +39,12 @@ MAX_MESSAGE = 2000
 
 
 class _Callback:
-    """A function of the test's, lent to the student's code for the length of one call."""
+    """A function of the test's, lent to the student's code; the grader decides for how long."""
 
     def __init__(self, student: Student, reference: Reference):
         self.__name__ = self.__qualname__ = "given_function"
         self._student = student
         self.reference = reference
-        self.lent = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._student.call_back(self.reference, args, kwargs)
@@ -59,7 +61,8 @@ class Student:
         self._channel = channel
         self._objects: dict[int, Any] = {}
         self._numbers = itertools.count(1)
-        self._lent: list[_Callback] = []
+        self._kept = Kept(self._objects, lambda: next(self._numbers))
+        self._generators: dict[int, Any] = {}
         self._ticket = b""
         """What the grader's last message began with: what answers it begins with it too."""
 
@@ -83,7 +86,6 @@ class Student:
     def _answer(self, message: list) -> None:
         kind, *rest = message
         ticket = self._ticket
-        lent, self._lent = self._lent, []
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             reply = getattr(self, f"_do_{kind}")(*rest)
@@ -92,11 +94,9 @@ class Student:
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            frame = encode(reply, self._refer)
+            frame = encode(reply, self._refer, self._kept.track)
         except BaseException as error:
             frame = encode(self._failure(error), self._refer)
-        for callback in lent:
-            callback.lent = False
         self._channel.send(ticket + frame)
 
     def _do_files(self, files: dict[str, bytes]) -> list:
@@ -119,7 +119,7 @@ class Student:
         value, _ = self._crossing(_plain_number(ran.result), MAX_FRAME_BYTES // 2)
         if ran.error is None:
             return ["tested", True, "", "", False, value, ran.outputs]
-        name, message = type(ran.error).__name__, _message(ran.error)
+        name, message = _names(ran.error), _message(ran.error)
         return ["tested", False, name, message, _raised_elsewhere(ran.error), None, ran.outputs]
 
     def _do_names(self, names: list[str]) -> list:
@@ -134,6 +134,46 @@ class Student:
     def _do_call(self, function: Any, args: list, kwargs: dict, show_args: bool) -> list:
         value = function(*args, **kwargs)
         return ["value", value, args if show_args else None, self._shell.outputs.take()]
+
+    def _do_rows(self, number: int, start: int, stop: int, wanted: list[int]) -> list:
+        return ["value", self._kept.rows(number, start, stop, wanted), None, []]
+
+    def _do_product(self, number: int, cotangent: Any, wanted: list[int]) -> list:
+        return ["value", self._kept.product(number, cotangent, wanted), None, []]
+
+    def _do_update(self, changes: list[list]) -> list:
+        self._kept.update(changes)
+        return ["value", None, None, []]
+
+    def _do_changed(self, numbers: list[int]) -> list:
+        return ["value", self._kept.changed(numbers), None, []]
+
+    def _do_release(self, numbers: list[int]) -> list:
+        self._kept.release(numbers)
+        return ["value", None, None, []]
+
+    def _do_seeded(self, states: dict[str, Any]) -> list:
+        carry.set_global_states(states)
+        return ["value", None, None, []]
+
+    def _do_states(self, names: list[str]) -> list:
+        return ["value", carry.global_states(names), None, []]
+
+    def _do_generators(self, states: dict[int, Any]) -> list:
+        self._generators |= {n: carry.generator_of(state) for n, state in states.items()}
+        return ["value", None, None, []]
+
+    def _do_advanced(self, numbers: list[int]) -> list:
+        states = {n: carry.state_of(self._generators.pop(n)) for n in numbers}
+        return ["value", states, None, []]
+
+    def _do_described(self, target: Any, name: str) -> list:
+        if name == "__signature__":
+            return ["value", _signature(target), None, []]
+        value = getattr(target, name)
+        if not isinstance(value, str | None):
+            raise AttributeError(name)
+        return ["value", value, None, []]
 
     def _do_attribute(self, target: Any, name: str) -> list:
         return ["value", getattr(target, name), None, self._shell.outputs.take()]
@@ -170,36 +210,77 @@ class Student:
         except BaseException:
             lines = []
         text = "".join(lines)[-MAX_MESSAGE:]
-        return ["failed", type(error).__name__, _message(error), text, self._shell.outputs.take()]
+        return ["failed", _names(error), _message(error), text, self._shell.outputs.take()]
 
     def _refer(self, value: Any) -> Reference:
-        if isinstance(value, _Callback) and value.lent:
+        if isinstance(value, _Callback):
             return value.reference  # the test gets its own function back
         number = next(self._numbers)
         self._objects[number] = value
-        return Reference("student", number, type(value).__name__)
+        return Reference("student", number, carry.kind_of(value))
 
     def _resolve(self, reference: Reference) -> Any:
         if reference.owner == "student":
             return self._objects[reference.number]
-        callback = _Callback(self, reference)
-        self._lent.append(callback)
-        return callback
+        if reference.owner == "library":
+            return carry.from_library(reference.kind)
+        if reference.owner == "generator":
+            return self._generators[reference.number]
+        return _Callback(self, reference)
 
     def _receive(self) -> list:
         frame = self._channel.receive()
         self._ticket = frame[:TICKET_BYTES]
-        return decode(frame[TICKET_BYTES:], self._resolve)
+        return decode(frame[TICKET_BYTES:], self._resolve, self._kept.attach)
 
     def _send(self, ticket: bytes, message: list) -> None:
-        self._channel.send(ticket + encode(message, self._refer))
+        self._channel.send(ticket + encode(message, self._refer, self._kept.track))
 
 
 def _message(error: BaseException) -> str:
     try:
-        return str(error)[:MAX_MESSAGE]
+        # A KeyError shows its key in quotes by itself.
+        said = error.args[0] if type(error) is KeyError and error.args else error
+        return str(said)[:MAX_MESSAGE]
     except BaseException:
         return "(its message cannot be shown)"
+
+
+def _names(error: BaseException) -> str:
+    """Return the name of an exception's type, and that of Python's exception which it extends."""
+    name = type(error).__name__
+    for kind in type(error).__mro__:
+        known = getattr(builtins, kind.__name__, None) is kind
+        if known and kind not in (Exception, BaseException, object):
+            return name if kind is type(error) else f"{name}<{kind.__name__}"
+    return name
+
+
+def _signature(function: Any) -> list:
+    """Return what `inspect.signature` says as plain data: parameters, and what is returned.
+
+    A parameter is a name, a kind, its default if it has one, and its annotation.
+    """
+    signature = inspect.signature(function)
+    parameters = [
+        [
+            parameter.name,
+            int(parameter.kind),
+            [] if parameter.default is parameter.empty else [parameter.default],
+            _annotation(parameter.annotation),
+        ]
+        for parameter in signature.parameters.values()
+    ]
+    return [parameters, _annotation(signature.return_annotation)]
+
+
+def _annotation(value: Any) -> list:
+    if value is inspect.Parameter.empty:
+        return []
+    if value is None or isinstance(value, str):
+        return ["text", value]
+    name = carry.library_name(value)
+    return ["text", inspect.formatannotation(value)] if name is None else ["library", name]
 
 
 def _plain_number(value: Any) -> Any:

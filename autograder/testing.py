@@ -11,6 +11,10 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from autograder.gradients import shared as shared_gradients
+
+__all__ = ["call_and_arguments", "shared_gradients"]
+
 
 def call_and_arguments(function: Callable, *args: Any) -> tuple[Any, list[Any]]:
     """Call `function(*args)`; return its result and the arguments as the call left them.

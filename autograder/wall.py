@@ -7,12 +7,16 @@ or unpickled in this process, and no method of the student's takes part in a com
 from __future__ import annotations
 
 import builtins
+import inspect
 import secrets
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from autograder import carry
+from autograder.gradients import Gradients
 from autograder.wire import (
     TICKET_BYTES,
     Channel,
@@ -64,13 +68,16 @@ _ORDINARY = {
 
 def _known_name(name: str) -> str:
     """Return what a student is told: only a name of Python's, theirs could spell a test's input."""
+    name = name.partition("<")[0]
     known = isinstance(getattr(builtins, name, None), type)
     return name if known else "an exception of its own"
 
 
 def _as_exception(name: str, message: str) -> Exception:
-    if name in _ORDINARY:
-        return _ORDINARY[name](message)
+    name, _, extended = name.partition("<")
+    ordinary = _ORDINARY.get(extended or name)
+    if ordinary is not None:
+        return ordinary(message)
     return StudentError(f"{name}: {message}")
 
 
@@ -81,7 +88,8 @@ class Call:
     name: str
     frame: bytes
     """The arguments, encoded; functions in them are references into `functions`."""
-    functions: dict[int, Callable]
+    functions: dict[int, Any]
+    """What the test lent, and generators in the state in which it handed them over."""
     show_args: bool
     reply: bytes | None = None
     """The student's answer, encoded; None if there was none."""
@@ -130,13 +138,20 @@ class Wall:
         self._interrupt = interrupt
         self._deadline = time.monotonic()
         self._functions: dict[int, Callable] = {}
+        self._generators: dict[int, Any] = {}
         self._lent = 0
+        self._handles = 0
+        self._gradients = Gradients(self._plainly, self._broken)
         self.record = Record()
+        carry.watch_seeds()
 
     def begin(self, seconds: float) -> None:
         """Start a new cell: a new record, and `seconds` from now for the student's code."""
         self.record = Record()
         self._deadline = time.monotonic() + seconds
+        self._functions = {}
+        self._gradients.begin()
+        carry.seeded.clear()
 
     def bring(self, files: dict[str, bytes]) -> None:
         """Put the student's own files into their home."""
@@ -187,22 +202,102 @@ class Wall:
         self, handle: Handle, args: tuple, kwargs: dict, *, show_args: bool = False
     ) -> tuple[Any, Any]:
         """Call what `handle` stands for; return its value and the arguments as it left them."""
-        outer = self._functions
-        self._functions = dict(outer)
+        attribute = handle._attribute
+        self._send_changes(gradients=attribute == "step")
+        outer, generators, handles = self._functions, self._generators, self._handles
+        self._functions, self._generators = dict(outer), {}
         request = ["call", handle._reference, list(args), kwargs, show_args]
         try:
-            frame = encode(request, self._lend)
-            call = Call(handle._name, frame, self._functions, show_args)
-            self.record.calls.append(call)
-            reply = self._exchange(frame, call)
-            value = self._value(reply)
+            with self._clearing(attribute == "zero_grad"), self._seeded():
+                frame = encode(request, self._lend, self._gradients.track)
+                lent = {n: carry.copied(g) for n, g in self._generators.items()}
+                call = Call(handle._name, frame, self._functions | lent, show_args)
+                self.record.calls.append(call)
+                with self._handed_over(self._generators):
+                    reply = self._exchange(frame, call)
+                    value = self._value(reply)
+            self._see_changes()
             return value, reply[2]
         finally:
-            self._functions = outer
+            # A lent function dies with its call, so that student code cannot use it for another
+            # question. But a hook, a closure or a generator is made to use it later: if the call
+            # gave back an object, or was one of an object's methods, it lives as long as the cell,
+            # and can be called only while the student answers one of the test's questions.
+            if attribute or self._handles > handles:
+                outer = outer | self._functions
+            self._functions, self._generators = outer, generators
+
+    def _plainly(self, request: list) -> Any:
+        """Ask for plain data, outside of any call."""
+        return self._value(self._ask(request))
+
+    @contextmanager
+    def _checking(self) -> Iterator[None]:
+        """Take what is no answer to a question of ours for the end of the process."""
+        try:
+            yield
+        except WireError as error:
+            self._broken(str(error))
+
+    def _send_changes(self, *, gradients: bool = False) -> None:
+        with self._checking():
+            self._gradients.send_changes(gradients=gradients)
+
+    def _see_changes(self) -> None:
+        with self._checking():
+            self._gradients.see_changes()
+
+    @contextmanager
+    def _clearing(self, clears: bool) -> Iterator[None]:
+        with self._checking(), self._gradients.clearing() if clears else nullcontext():
+            yield
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Around a question: the generators that the test seeded are in that state there too.
+
+        Only those that it seeded in this cell by itself: the stream that the engine gave the cell,
+        from which hidden inputs come, never crosses.
+        """
+        names = sorted(carry.seeded)
+        if not names:
+            yield
+            return
+        self._plainly(["seeded", carry.global_states(names)])
+        yield
+        states = self._plainly(["states", names])
+        with self._checking():
+            if type(states) is not dict or states.keys() != set(names):
+                raise WireError("no states of generators")
+            carry.set_global_states(states)
+
+    @contextmanager
+    def _handed_over(self, generators: dict[int, Any]) -> Iterator[None]:
+        """Around a call: the generators among its arguments, there and back."""
+        if not generators:
+            yield
+            return
+        self._plainly(["generators", {n: carry.state_of(g) for n, g in generators.items()}])
+        yield
+        states = self._plainly(["advanced", [*generators]])
+        with self._checking():
+            if type(states) is not dict or states.keys() != generators.keys():
+                raise WireError("no states of generators")
+            for number, generator in generators.items():
+                carry.set_state(generator, states[number])
 
     def _lend(self, value: Any) -> Reference:
         if isinstance(value, Handle):
             return value._reference
+        name = carry.library_name(value)
+        if name is not None:
+            return Reference("library", 0, name)
+        if carry.is_generator(value):
+            number = next((n for n, g in self._generators.items() if g is value), 0)
+            if not number:
+                self._lent = number = self._lent + 1
+                self._generators[number] = value
+            return Reference("generator", number, "generator")
         if not callable(value):
             raise TypeError(
                 f"a {type(value).__name__} cannot be handed to student code: "
@@ -213,7 +308,7 @@ class Wall:
         return Reference("grader", self._lent, "function")
 
     def _ask(self, request: list) -> list:
-        return self._exchange(encode(request, self._lend), None)
+        return self._exchange(encode(request, self._lend, self._gradients.track), None)
 
     def _exchange(self, frame: bytes, call: Call | None) -> list:
         """Send one request; serve call-backs until the answer is there."""
@@ -262,8 +357,9 @@ class Wall:
         function = self._functions.get(number)
         try:
             if function is None:
-                raise RuntimeError("this function was given for one call, and that is over")
-            return encode(["returned", function(*args, **kwargs)], self._lend)
+                _over()
+            value = function(*args, **kwargs)
+            return encode(["returned", value], self._lend, self._gradients.track)
         except (StudentGone, StudentTimeout):
             raise
         except Exception as error:
@@ -296,7 +392,7 @@ class Wall:
 
     def _checked_reply(self, frame: bytes) -> list:
         """Decode an answer and check its form, whatever the student's process sent."""
-        reply = decode(frame, self._resolve)
+        reply = decode(frame, self._resolve, self._gradients.attach)
         if type(reply) is not list or not reply or type(reply[0]) is not str:
             raise WireError("an answer of the wrong form")
         forms: dict[str, tuple[type | tuple[type, ...], ...]] = {
@@ -316,11 +412,11 @@ class Wall:
 
     def _resolve(self, reference: Reference) -> Any:
         if reference.owner == "student":
+            self._handles += 1
             return Handle(self, reference)
-        function = self._functions.get(reference.number)
-        if function is None:
+        if reference.owner != "grader" or not 0 < reference.number <= self._lent:
             raise WireError("a function that was not lent")
-        return function
+        return self._functions.get(reference.number, _over)
 
     def _value(self, reply: list) -> Any:
         if reply[0] == "value":
@@ -340,12 +436,22 @@ class Wall:
 
     def ask(self, verb: str, handle: Handle, *rest: Any) -> Any:
         """Attribute, item, length, iteration: one question about a handle."""
-        reply = self._ask([verb, handle._reference, *rest])
+        self._send_changes()
+        with self._seeded():
+            reply = self._ask([verb, handle._reference, *rest])
         # Only here: from a call it would end a loop of the test's (`for y in map(f, xs)`) early,
         # with what it has not checked yet left out.
         if verb == "next" and reply[0] == "stop":
             raise StopIteration
         return self._value(reply)
+
+
+def _over(*_: Any, **__: Any) -> NoReturn:
+    raise RuntimeError("this function was given for one call, and that is over")
+
+
+_DESCRIPTIONS = frozenset({"__doc__", "__name__", "__qualname__", "__signature__"})
+"""What a test may read of a student's function, as plain data; no score of ours rests on it."""
 
 
 class Handle:
@@ -355,12 +461,22 @@ class Handle:
     answer for itself, or an expected value cross the wall.
     """
 
-    __slots__ = ("_name", "_reference", "_wall")
+    __slots__ = ("_attribute", "_name", "_reference", "_wall")
 
     def __init__(self, wall: Wall, reference: Reference, name: str = ""):
         object.__setattr__(self, "_wall", wall)
         object.__setattr__(self, "_reference", reference)
         object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_attribute", "")
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What `isinstance` sees: the class of torch.nn or torch.optim that it says to be one of.
+
+        A lie helps nobody more than in one process, and nothing else is known to any class: what
+        is no data has no operator, no value and no truth here, whatever it is called.
+        """
+        return carry.known_class(self._reference.kind) or Handle
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it with copies of the arguments; return its answer as plain data or a handle."""
@@ -373,9 +489,25 @@ class Handle:
         return value, after
 
     def __getattr__(self, name: str) -> Any:
+        if name in _DESCRIPTIONS:
+            return self._described(name)
         if name.startswith("_"):
             raise AttributeError(name)
-        return self._wall.ask("attribute", self, name)
+        value = self._wall.ask("attribute", self, name)
+        if type(value) is Handle:
+            object.__setattr__(value, "_attribute", name)
+        return value
+
+    def _described(self, name: str) -> Any:
+        value = self._wall.ask("described", self, name)
+        if name == "__signature__":
+            try:
+                return _signature(*value)
+            except Exception:
+                raise ValueError("no signature found") from None
+        if type(value) is not str and (value is not None or name != "__doc__"):
+            raise AttributeError(name)
+        return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise NoValue("a test cannot change an object of the student's")
@@ -399,12 +531,13 @@ class Handle:
         return self._wall.ask("next", self)
 
     def __repr__(self) -> str:
-        return f"<a {self._reference.kind} in the student's process>"
+        return f"<a {self._kind()} in the student's process>"
+
+    def _kind(self) -> str:
+        return self._reference.kind.partition(" ")[0]
 
     def _no_value(self, *_: Any, **__: Any) -> Any:
-        raise NoValue(
-            f"a value was expected here, but the student's code gave a {self._reference.kind}"
-        )
+        raise NoValue(f"a value was expected here, but the student's code gave a {self._kind()}")
 
     __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _no_value
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = _no_value
@@ -412,6 +545,31 @@ class Handle:
     __neg__ = __pos__ = __abs__ = __float__ = __int__ = __index__ = __contains__ = _no_value
     __array__ = __reduce__ = __reduce_ex__ = __copy__ = __deepcopy__ = _no_value
     __hash__ = object.__hash__
+
+
+# Only now: in the class's body it would be the property's name for the text above.
+Handle.__doc__ = property(lambda handle: handle._described("__doc__"))  # type: ignore[assignment]
+
+
+def _signature(parameters: Any, returns: Any) -> inspect.Signature:
+    """Return a signature made of plain data, or raise whatever comes of what is none."""
+    made = []
+    for name, kind, default, annotation in parameters:
+        parameter = inspect.Parameter(name, inspect._ParameterKind(kind))
+        if default:
+            parameter = parameter.replace(default=default[0])
+        made.append(parameter.replace(annotation=_annotation(annotation)))
+    return inspect.Signature(made, return_annotation=_annotation(returns))
+
+
+def _annotation(described: list) -> Any:
+    if not described:
+        return inspect.Parameter.empty
+    kind, text = described
+    if kind == "library":
+        found = carry.from_library(text)
+        return found if isinstance(found, type) else text
+    return text if type(text) is str else None
 
 
 _OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})

@@ -9,6 +9,8 @@ This module knows bytes and plain values; it never knows a test, a score or a no
 
 from __future__ import annotations
 
+import collections
+import fractions
 import math
 import os
 import re
@@ -61,6 +63,7 @@ _MAX_DIMENSIONS = 32
 # Extension codes. The numbers are the format: never reuse one.
 _TUPLE, _SET, _FROZENSET, _COMPLEX, _INTEGER, _ARRAY, _SCALAR, _TENSOR = range(1, 9)
 _REFERENCE, _SLICE, _ELLIPSIS, _RANGE, _NUMPY_DTYPE, _TORCH_DTYPE, _DEVICE = range(9, 16)
+_TRACKED, _FIELDS, _LIBRARY, _SPARSE = range(16, 20)
 
 _TORCH_DTYPES: dict[str, torch.dtype] = {
     name: getattr(torch, name)
@@ -96,6 +99,77 @@ class Reference:
     kind: str
 
 
+class Fields(tuple):
+    """A tuple whose items have names too: what a namedtuple, or `torch.max(x, 0)`, arrives as.
+
+    Made of names alone: no class of the other side's, and no code from its names.
+    """
+
+    _fields: tuple[str, ...]
+
+    @staticmethod
+    def of(names: Any, items: Any) -> Fields:
+        """Return `items` with these names, or raise WireError."""
+        if not _are_names(names) or type(items) is not tuple or len(names) != len(items):
+            raise WireError("no names of fields")
+        made = Fields(items)
+        made._fields = names
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self._fields:
+            return self[self._fields.index(name)]
+        raise AttributeError(f"no field {name!r}")
+
+    def _asdict(self) -> dict[str, Any]:
+        return dict(zip(self._fields, self, strict=True))
+
+
+def _are_names(names: Any) -> bool:
+    return type(names) is tuple and all(
+        type(name) is str and name.isidentifier() and name[0] != "_" for name in names
+    )
+
+
+# What is equal, counts and orders by the standard library's own rules, rebuilt from a plain value.
+_DEFAULTS: dict[str, Any] = {
+    kind.__name__: kind for kind in (int, float, complex, bool, str, list, dict, set, tuple)
+}
+
+
+def _rebuilt(kind: Any, parts: tuple) -> Any:
+    if kind == "Counter" and type(parts[0]) is dict:
+        return collections.Counter(parts[0])
+    if kind == "OrderedDict" and type(parts[0]) is dict:
+        return collections.OrderedDict(parts[0])
+    if kind == "defaultdict" and type(parts[0]) is dict:
+        default = None if parts[1] is None else _DEFAULTS[parts[1]]
+        return collections.defaultdict(default, parts[0])
+    if kind == "deque" and type(parts[0]) is list and (parts[1] is None or parts[1] >= 0):
+        return collections.deque(parts[0], parts[1])
+    if kind == "Fraction" and type(parts[0]) is type(parts[1]) is int:
+        return fractions.Fraction(parts[0], parts[1])
+    raise WireError("an unknown kind of value")
+
+
+def _taken_apart(item: Any) -> tuple | None:
+    """Return what `_rebuilt` needs to make `item` again, None if it cannot."""
+    kind = type(item)
+    if kind is collections.Counter or kind is collections.OrderedDict:
+        return kind.__name__, dict(item)
+    if kind is collections.defaultdict:
+        default = item.default_factory
+        name = None if default is None else getattr(default, "__name__", "")
+        # Another default cannot cross; the entries can.
+        known = default is None or _DEFAULTS.get(str(name)) is default
+        return ("defaultdict", dict(item), name) if known else None
+    if kind is collections.deque:
+        return "deque", list(item), item.maxlen
+    if kind is fractions.Fraction:
+        return "Fraction", item.numerator, item.denominator
+    return None
+
+
 Refer = Callable[[Any], Reference]
 """Gives the reference for an object that cannot cross, or raises TypeError to refuse it."""
 
@@ -105,14 +179,21 @@ Resolve = Callable[[Reference], Any]
 """Gives what the receiving side uses in the place of a reference."""
 
 
+Track = Callable[[torch.Tensor], Any]
+"""Notes a tensor that requires grad: gives plain data that goes with it, or a Reference instead."""
+
+Attach = Callable[[Any, torch.Tensor], torch.Tensor]
+"""Gives what the receiving side uses for such a tensor, from the note and the bare values."""
+
+
 def _refuse(value: Any) -> Reference:
     raise TypeError(f"a {type(value).__name__} cannot cross the wall: hand over data or functions")
 
 
-def encode(value: Any, refer: Refer = _refuse) -> bytes:
+def encode(value: Any, refer: Refer = _refuse, track: Track | None = None) -> bytes:
     """Return `value` as bytes; what is not data becomes the reference that `refer` gives.
 
-    Subclasses lose their class: a `Counter` crosses as a dict, a `Parameter` as a tensor. Raises
+    Subclasses lose their class: one of dict's crosses as a dict, a `Parameter` as a tensor. Raises
     WireError for a value too deep or too large, TypeError when `refer` refuses.
     """
 
@@ -139,6 +220,11 @@ def encode(value: Any, refer: Refer = _refuse) -> bytes:
         if isinstance(item, np.ndarray | np.generic):
             return _pack_array(item, pack, stand_in)
         if isinstance(item, torch.Tensor):
+            if track is not None and item.requires_grad and _is_strided(item):
+                note = track(item)
+                if isinstance(note, Reference):
+                    return stand_in(note)
+                return msgpack.ExtType(_TRACKED, pack([note, _pack_tensor(item, pack, stand_in)]))
             return _pack_tensor(item, pack, stand_in)
         if kind is int:
             return _pack_integer(item)
@@ -161,6 +247,14 @@ def encode(value: Any, refer: Refer = _refuse) -> bytes:
             return msgpack.ExtType(_DEVICE, str(item).encode())
         if kind is bytearray or kind is memoryview:
             return bytes(item)
+        apart = _taken_apart(item)
+        if apart is not None:
+            return msgpack.ExtType(_LIBRARY, pack(list(apart)))
+        if isinstance(item, tuple):
+            # A namedtuple's, or those of a structure of C's such as torch.max gives.
+            names = getattr(kind, "_fields", None) or getattr(kind, "__match_args__", None)
+            if names and _are_names(names) and len(names) == tuple.__len__(item):
+                return msgpack.ExtType(_FIELDS, pack([names, tuple(item)]))
         # Subclasses of plain types, after everything that has its own code.
         plain: Any
         for plain in (float, str, bytes, dict, list):
@@ -224,8 +318,21 @@ def _numbers(array: np.ndarray) -> np.ndarray:
     return array
 
 
+def _is_strided(item: torch.Tensor) -> bool:
+    return item.layout is torch.strided
+
+
 def _pack_tensor(item: torch.Tensor, pack: Callable, stand_in: _StandIn) -> Any:
-    if item.layout is not torch.strided or item.dtype not in _TORCH_NAMES:
+    if (
+        item.layout is torch.sparse_coo
+        and item.device.type == "cpu"
+        and item.dtype in _TORCH_NAMES
+        and not item.requires_grad
+    ):
+        plain = item.detach()
+        parts = [plain._indices(), plain._values(), list(plain.shape), plain.is_coalesced()]
+        return msgpack.ExtType(_SPARSE, pack(parts))
+    if not _is_strided(item) or item.dtype not in _TORCH_NAMES:
         return stand_in(item)
     if item.device.type not in ("cpu", "meta"):
         return stand_in(item)
@@ -298,7 +405,9 @@ class _OtherKeys(Exception):
     """The frame has a dict with a key that is neither str nor bytes, or is none of ours."""
 
 
-def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
+def decode(
+    frame: bytes, resolve: Resolve | None = None, attach: Attach = lambda _, tensor: tensor
+) -> Any:
     """Return the value in `frame`, every part of it of a plain, exact type.
 
     Raises WireError for anything that `encode` could not have made, and for what takes more than
@@ -310,17 +419,19 @@ def decode(frame: bytes, resolve: Resolve | None = None) -> Any:
     try:
         try:
             # Python salts the hashes of str and bytes, so dicts of them can be left to msgpack.
-            return _decode(frame, resolve, meter, salted=True)
+            return _decode(frame, resolve, attach, meter, salted=True)
         except _OtherKeys:
             meter.objects = 0
-            return _decode(frame, resolve, meter, salted=False)
+            return _decode(frame, resolve, attach, meter, salted=False)
     except WireError:
         raise
     except Exception as error:  # msgpack, struct, numpy, unhashable keys: all hostile bytes
         raise WireError(f"not a frame: {type(error).__name__}") from None
 
 
-def _decode(frame: bytes, resolve: Resolve | None, meter: _Meter, *, salted: bool) -> Any:
+def _decode(
+    frame: bytes, resolve: Resolve | None, attach: Attach, meter: _Meter, *, salted: bool
+) -> Any:
     depth = 0
     clock = time.perf_counter
 
@@ -435,6 +546,18 @@ def _decode(frame: bytes, resolve: Resolve | None, meter: _Meter, *, salted: boo
             if not _DEVICE_NAME.fullmatch(name):
                 raise WireError("not a device that may cross")
             return torch.device(name)
+        if code == _TRACKED:
+            note, tensor = items(data)
+            if not isinstance(tensor, torch.Tensor) or not tensor.requires_grad:
+                raise WireError("no tensor that has a gradient")
+            return attach(note, tensor)
+        if code == _FIELDS:
+            return Fields.of(*items(data))
+        if code == _LIBRARY:
+            kind, *parts = items(data)
+            return _rebuilt(kind, tuple(parts))
+        if code == _SPARSE:
+            return _unpack_sparse(*items(data))
         raise WireError(f"unknown extension {code}")
 
     return unpack(frame)
@@ -469,6 +592,21 @@ def _check_shape(shape: Any, itemsize: int, size: int | None) -> tuple[int, ...]
     if size == 0 and math.prod(n for n in shape if n) > _MAX_EMPTY:
         raise WireError("an empty array of absurd shape")  # its sums would take all memory
     return tuple(shape)
+
+
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """Return `shape` as a tuple, or raise WireError if it is none or that of no tensor."""
+    checked = _check_shape(shape, 1, None)
+    if math.prod(checked) > MAX_FRAME_BYTES:
+        raise WireError("a shape that no tensor has")
+    return checked
+
+
+def float_type(dtype: Any) -> torch.dtype:
+    """Return `dtype` if it is one that has gradients, or raise WireError."""
+    if type(dtype) is not torch.dtype or not (dtype.is_floating_point or dtype.is_complex):
+        raise WireError("not a type that has gradients")
+    return dtype
 
 
 def _check_booleans(body: memoryview) -> None:
@@ -511,6 +649,24 @@ def _unpack_tensor(data: bytes, items: Callable) -> torch.Tensor:
     if requires_grad and not (dtype.is_floating_point or dtype.is_complex):
         raise WireError("integers have no gradient")
     return tensor.requires_grad_(requires_grad)
+
+
+def _unpack_sparse(indices: Any, values: Any, shape: Any, coalesced: Any) -> torch.Tensor:
+    if not all(isinstance(part, torch.Tensor) for part in (indices, values)):
+        raise WireError("no parts of a sparse tensor")
+    if (
+        indices.dtype is not torch.int64
+        or indices.requires_grad
+        or values.requires_grad
+        or type(coalesced) is not bool
+    ):
+        raise WireError("no parts of a sparse tensor")
+    shape = _check_shape(shape, values.element_size(), None)
+    if math.prod(shape) >= 2**31:
+        raise WireError("a sparse tensor of absurd shape")
+    made = torch.sparse_coo_tensor(indices, values, shape, check_invariants=True)
+    # Coalesced again here: were that believed, a position given twice would count once.
+    return made.coalesce() if coalesced else made
 
 
 def _unpack_reference(fields: list, resolve: Resolve | None) -> Any:

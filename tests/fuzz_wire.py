@@ -7,6 +7,8 @@ in plain values or in the error that says so. The same seed gives the same frame
 
 from __future__ import annotations
 
+import collections
+import fractions
 import random
 import resource
 import socket
@@ -21,7 +23,16 @@ import numpy as np
 import torch
 
 from autograder.wall import _ORDINARY, Handle, StudentError, StudentGone, StudentTimeout, Wall
-from autograder.wire import TICKET_BYTES, Channel, Reference, WireError, _resident, decode, encode
+from autograder.wire import (
+    TICKET_BYTES,
+    Channel,
+    Fields,
+    Reference,
+    WireError,
+    _resident,
+    decode,
+    encode,
+)
 
 SLOW = 5.0
 """Seconds of CPU for one small frame that count as a hang."""
@@ -30,15 +41,16 @@ SLOW = 5.0
 PLAIN = {
     *(type(None), bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict),
     *(range, slice, type(Ellipsis), np.ndarray, torch.Tensor, torch.dtype, torch.device),
+    fractions.Fraction,
 }
 
 
 def is_plain(value: Any, *others: type) -> bool:
     """Whether `value` and all in it are of exact plain types, or of exactly one of `others`."""
     kind = type(value)
-    if kind in (list, tuple, set, frozenset):
+    if kind in (list, tuple, set, frozenset, collections.deque, Fields):
         return all(is_plain(item, *others) for item in value)
-    if kind is dict:
+    if kind in (dict, collections.Counter, collections.OrderedDict, collections.defaultdict):
         return all(is_plain(k, *others) and is_plain(v, *others) for k, v in value.items())
     known = kind in PLAIN or kind in others
     return known or issubclass(kind, np.generic) or isinstance(value, np.dtype)
@@ -54,6 +66,9 @@ GOOD = [
     [np.array(["2020-01-01"], "M8[D]"), np.array([True, False]), np.arange(3, dtype=">i2")],
     [torch.ones(2, 3), torch.tensor([True]), torch.ones(2, requires_grad=True).bfloat16()],
     torch.empty(5, 10**6, device="meta"),
+    [torch.eye(3).to_sparse(), torch.max(torch.eye(2), 0), fractions.Fraction(1, 3)],
+    [collections.Counter("aab"), collections.OrderedDict(a=1), collections.deque([1], 3)],
+    collections.defaultdict(int, {"a": 1}),
     [Reference("student", 1, "function"), Reference("grader", 1, "function")],
     ["value", [1.0, 2.0], None, []],
     ["value", {"x": np.ones(2)}, [1], [{"output_type": "stream", "name": "stdout", "text": "x"}]],
@@ -70,6 +85,9 @@ class Frames:
     def __init__(self, seed: int):
         self._random = random.Random(seed)
         self._good = [encode(value) for value in GOOD]
+        tensor = torch.ones(2, requires_grad=True)
+        notes: list[list] = [["output", 1, [["grader", 1]]], ["leaf", 2, True, torch.ones(2)]]
+        self._good += [encode(["value", tensor, None, []], track=lambda _, n=n: n) for n in notes]
 
     def next(self) -> bytes:
         """Return one frame."""
@@ -111,7 +129,7 @@ class Frames:
             return [self._made(depth + 1) for _ in range(few)]
         if pick == 5:
             return {self._key(): self._made(depth + 1) for _ in range(few)}
-        code = chance.randrange(0, 18)
+        code = chance.randrange(0, 22)
         if pick == 6 or code not in (6, 7, 8):
             data: Any = [self._made(depth + 1) for _ in range(few)]
             packed = msgpack.packb(data, unicode_errors="surrogatepass")

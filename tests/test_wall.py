@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import math
 import pickle
+import random
 import socket
 import subprocess
 import sys
@@ -25,8 +27,11 @@ import pytest
 import torch
 
 import autograder
+from autograder import carry
 from autograder import wall as walls
-from autograder.testing import call_and_arguments
+from autograder.gradients import MAX_ROWS
+from autograder.shell import reseed
+from autograder.testing import call_and_arguments, shared_gradients
 from autograder.wall import (
     Handle,
     NoValue,
@@ -35,7 +40,15 @@ from autograder.wall import (
     StudentTimeout,
     Wall,
 )
-from autograder.wire import TICKET_BYTES, Channel, Closed, Reference, decode, encode
+from autograder.wire import (
+    TICKET_BYTES,
+    Channel,
+    Closed,
+    Reference,
+    WireError,
+    decode,
+    encode,
+)
 from autograder.zygote import RemoteStudent
 
 SETUP = {
@@ -270,7 +283,7 @@ def test_a_length_that_is_none_is_an_error(theirs) -> None:
 
 def test_what_cannot_cross_cannot_be_handed_over(theirs) -> None:
     f = theirs.get("f", "def f(x): return x")
-    for value in (object(), np.array([object()]), torch.eye(2).to_sparse(), socket.socket()):
+    for value in (object(), np.array([object()]), torch.eye(2).to_sparse_csr(), socket.socket()):
         with pytest.raises(TypeError):
             f(value)
     assert f(3) == 3  # and the conversation goes on
@@ -431,7 +444,7 @@ def test_ordinary_exceptions_arrive_by_type_and_message(theirs, name: str) -> No
         "raise GeneratorExit",
         "raise StopAsyncIteration",
         "import unittest; raise unittest.SkipTest('skip me')",
-        "raise type('ValueErrors', (ValueError,), {})('own')",
+        "raise type('Stops', (StopIteration,), {})('own')",
         "raise BaseException('base')",
         "raise type('AssertionErrorX', (BaseException,), {'__str__': lambda s: 1/0})()",
     ],
@@ -770,3 +783,355 @@ def test_a_conversation_broken_off_between_question_and_answer_is_over(monkeypat
     # Were it not, the late answer to that question would be taken for the answer to this one.
     with pytest.raises(StudentGone):
         forger.handle(2)
+
+
+# Gradients: everything that comes back is the student's word.
+
+
+def forged_result(note: Any, values: torch.Tensor | None = None) -> bytes:
+    """Return an answer to a call: a tensor that requires grad, with a note of the forger's."""
+    values = torch.ones(2, dtype=torch.float64) if values is None else values
+    return encode(["value", values.requires_grad_(), None, []], track=lambda _: note)
+
+
+OUTPUT = ["output", 7, [["grader", 1]]]
+
+
+def pulled(answers: list[bytes | list], target: float = 0.0) -> tuple[Forger, torch.Tensor]:
+    """Differentiate a forged result; the forger answers what the backward pass asks."""
+    forger = Forger([forged_result(OUTPUT), *answers])
+    x = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    ((forger.handle(x) - target) ** 2).sum().backward()
+    assert x.grad is not None
+    return forger, x.grad
+
+
+@pytest.mark.parametrize("targets", [(0.0, 9.0), (1.0, -3.5)])
+def test_what_a_backward_pass_asks_does_not_depend_on_what_the_test_expects(targets) -> None:
+    """2(ŷ - y) would give y away; with target 1 it is zero, and even that must not show."""
+    rows = encode(["value", [torch.eye(2, 3, dtype=torch.float64)], None, []])
+    one, two = (pulled([rows], target) for target in targets)
+    assert one[0].requests[1:] == two[0].requests[1:]
+    assert one[0].requests[1] == ["rows", 7, 0, 2, [0]]
+    assert not torch.equal(one[1], two[1])
+    assert one[1].tolist() == [2 * (1 - targets[0])] * 2 + [0.0]
+
+
+@pytest.mark.parametrize(
+    "gradients",
+    [
+        4,
+        [],
+        [1.0],
+        [torch.ones(2, 4, dtype=torch.float64)],
+        [torch.ones(3, dtype=torch.float64)],
+        [torch.ones(3, 3, dtype=torch.float64)],
+        [torch.ones(2, 3)],
+        [torch.ones(2, 3, dtype=torch.complex128)],
+        [torch.ones(2, 3, dtype=torch.float64, device="meta")],
+        [torch.ones(2, 3, dtype=torch.float64, requires_grad=True)],
+        [torch.ones(2, 3, dtype=torch.float64).to_sparse()],
+        [torch.ones(2, 3, dtype=torch.float64)] * 2,
+        [np.ones((2, 3))],
+        [Reference("student", 1, "Tensor")],
+    ],
+    ids=lambda g: str(g)[:40].split("\n")[0],
+)
+def test_a_gradient_of_the_wrong_form_is_the_end_of_the_process(gradients: Any) -> None:
+    with pytest.raises(StudentGone):
+        pulled([["value", gradients, None, []]])
+
+
+def test_a_gradient_of_nan_is_nan_and_no_gradient_is_none() -> None:
+    nan = torch.full((2, 3), math.nan, dtype=torch.float64)
+    assert pulled([["value", [nan], None, []]])[1].isnan().all()
+    with pytest.raises(AssertionError):
+        pulled([["value", [None], None, []]])
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        None,
+        [],
+        ["output"],
+        ["output", "7", []],
+        ["output", 7, 4],
+        ["output", 7, [4]],
+        ["output", 7, [["grader", 2]]],
+        ["output", 7, [["grader", 0]]],
+        ["output", 7, [["grader", "1"]]],
+        ["output", 7, [["other", 1]]],
+        ["output", 7, [["student", 3]]],
+        ["output", 7, [["student", 3, torch.int64, [2], True, "cpu"]]],
+        ["output", 7, [["student", 3, "float64", [2], True, "cpu"]]],
+        ["output", 7, [["student", 3, torch.float64, [-2], True, "cpu"]]],
+        ["output", 7, [["student", 3, torch.float64, [2**40], True, "cpu"]]],
+        ["output", 7, [["student", n, torch.float64, [2**24], True, "cpu"] for n in range(99)]],
+        ["output", 7, [["student", 3, torch.float64, [2], True, "cuda"]]],
+        ["output", 7, [["grader", 1]] * 20_000],
+        ["leaf", 7, True],
+        ["leaf", 7, 1, None],
+        ["leaf", 7, True, 4],
+        ["leaf", 7, True, torch.ones(3, dtype=torch.float64)],
+        ["leaf", 7, True, torch.ones(2)],
+        {"output": 7},
+    ],
+    ids=lambda note: str(note)[:70],
+)
+def test_a_tensor_with_a_forged_note_is_the_end_of_the_process(note: Any) -> None:
+    forger = Forger([forged_result(note)])
+    with pytest.raises(StudentGone):
+        forger.handle(torch.zeros(3, requires_grad=True))
+    assert forger.wall.record.gone
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        4,
+        [4],
+        [[7, 1, None]],
+        [[8, torch.ones(2), None]],
+        [[7, torch.ones(2, dtype=torch.float64), torch.ones(3, dtype=torch.float64)]],
+        [[7, torch.ones(2, dtype=torch.float64), 1]],
+    ],
+    ids=str,
+)
+def test_forged_changes_of_parameters_are_the_end_of_the_process(changes: Any) -> None:
+    leaf = forged_result(["leaf", 7, True, None])
+    forger = Forger([leaf, ["value", changes, None, []]])
+    with pytest.raises(StudentGone):
+        forger.handle(1)
+
+
+def test_a_backward_pass_that_never_ends_or_whose_process_has_gone_fails_cleanly(theirs) -> None:
+    slow = """
+import os, torch
+class Slow(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, how): ctx.how = how; return x * 2
+    @staticmethod
+    def backward(ctx, g):
+        while ctx.how == "slow": pass
+        if ctx.how == "exit": os._exit(0)
+        raise ValueError("my backward")
+def f(x, how): return Slow.apply(x, how)
+def g(x): return x * 2
+"""
+    x = torch.ones(2, requires_grad=True)
+    theirs.run(slow)
+    for how, error in (("raise", ValueError), ("slow", StudentTimeout), ("exit", StudentGone)):
+        f = theirs.get("f", seconds=2)
+        with pytest.raises(error):
+            f(x, how).sum().backward()
+    assert theirs.wall.record.gone
+    assert x.grad is None
+
+
+def test_only_first_derivatives_of_results_of_some_size_cross(theirs) -> None:
+    f = theirs.get("f", "def f(x): return x * x")
+    x = torch.ones(2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="only first derivatives"):
+        torch.autograd.grad(f(x).sum(), x, create_graph=True)
+    large = torch.ones(MAX_ROWS + 1, requires_grad=True)
+    with pytest.raises(RuntimeError, match="4096 numbers"):
+        f(large).sum().backward()
+    with shared_gradients():
+        f(large).sum().backward()
+    assert large.grad is not None
+    assert large.grad.eq(2).all()
+
+
+# The gradients that the test has of a student's parameters.
+
+MODEL = """
+import torch
+model = torch.nn.Linear(2, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+def seen(): return [p.grad is not None for p in model.parameters()]
+"""
+
+
+def test_a_gradient_reaches_the_students_process_only_by_step_and_when_it_is_shared(theirs) -> None:
+    theirs.run(MODEL)
+    theirs.wall.begin(20)
+    names = theirs.wall.names(["model", "optimizer", "seen"])
+
+    def differentiate() -> None:
+        ((names["model"](torch.ones(1, 2)) - 5) ** 2).sum().backward()
+
+    differentiate()
+    assert names["model"].weight.grad is not None
+    assert names["seen"]() == [False, False]
+    names["optimizer"].step()
+    assert names["seen"]() == [True, True]
+    names["optimizer"].zero_grad()
+    assert names["seen"]() == [False, False]
+    assert names["model"].weight.grad is None
+    differentiate()
+    with shared_gradients():
+        assert names["seen"]() == [True, True]
+
+
+# Seeds and generators.
+
+
+def test_the_stream_that_the_engine_gave_a_cell_never_crosses() -> None:
+    forger = Forger([["value", 1, None, []]] * 2)
+    reseed(11)
+    np.random.rand()
+    torch.rand(1)
+    random.random()
+    forger.handle(1)
+    _ = forger.handle.attribute
+    assert [request[0] for request in forger.requests] == ["call", "attribute"]
+
+
+def test_only_what_the_test_seeded_in_this_cell_crosses() -> None:
+    state = np.random.RandomState(3).get_state()
+    answers: list[bytes | list] = [
+        ["value", None, None, []],
+        ["value", 4, None, []],
+        ["value", {"numpy": state}, None, []],
+        ["value", 5, None, []],
+    ]
+    forger = Forger(answers)
+    np.random.seed(8)
+    assert forger.handle(1) == 4
+    assert [request[0] for request in forger.requests] == ["seeded", "call", "states"]
+    assert list(forger.requests[0][1]) == ["numpy"]
+    assert np.random.rand() == np.random.RandomState(3).rand()
+    forger.wall.begin(5)
+    assert forger.handle(1) == 5
+    assert forger.requests[-1][0] == "call"
+
+
+def torch_state(left: int, following: int) -> torch.Tensor:
+    state = torch.Generator().get_state().numpy().copy()
+    state[8:12] = np.frombuffer(np.int32(left).tobytes(), np.uint8)
+    state[16:24] = np.frombuffer(np.uint64(following).tobytes(), np.uint8)
+    return torch.from_numpy(state)
+
+
+FORGED_STATES: list[Any] = [
+    4,
+    {},
+    {"numpy": 4, "torch": 4},
+    {"torch": torch.zeros(5056, dtype=torch.uint8)},
+    {"torch": torch.zeros(5055, dtype=torch.uint8)},
+    {"torch": torch_state(624, 624)},  # would read behind its own table
+    {"torch": torch_state(2, 0)},
+    {"torch": torch_state(0, 625)},
+    {"torch": [1, 2]},
+]
+
+
+@pytest.mark.parametrize("states", FORGED_STATES, ids=lambda s: str(s)[:40])
+def test_a_forged_state_of_a_generator_is_the_end_of_the_process(states: Any) -> None:
+    answers: list[Any] = [
+        ["value", None, None, []],
+        ["value", 4, None, []],
+        ["value", states, None, []],
+    ]
+    forger = Forger(answers)
+    torch.manual_seed(8)
+    before = torch.default_generator.get_state()
+    with pytest.raises(StudentGone):
+        forger.handle(1)
+    assert torch.equal(torch.default_generator.get_state(), before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda s: {**s, "has_uint32": 7},
+        lambda s: {**s, "state": {"state": -1, "inc": 1}},
+        lambda s: {**s, "state": {"state": 2**128, "inc": 1}},
+        lambda s: {**s, "state": {"state": 1.5, "inc": 1}},
+        lambda s: {**s, "bit_generator": "MT19937"},
+        lambda s: {"state": s["state"]},
+        lambda s: 4,
+    ],
+)
+def test_a_forged_state_of_an_argument_is_the_end_of_the_process(change: Callable) -> None:
+    rng = np.random.default_rng(1)
+    state = np.random.default_rng(2).bit_generator.state
+    done: list[Any] = [["value", None, None, []], ["value", 4, None, []]]
+    honest = Forger([*done, ["value", {1: state}, None, []]])
+    assert honest.handle(rng) == 4
+    assert rng.random() == np.random.default_rng(2).random()
+    with pytest.raises(StudentGone):
+        Forger([*done, ["value", {1: change(state)}, None, []]]).handle(rng)
+
+
+@pytest.mark.parametrize("place", [-1, 625, 2**40, True, 1.0])
+def test_a_place_beyond_a_generators_table_is_refused(place: Any) -> None:
+    kind, key, _, *rest = np.random.RandomState(1).get_state()
+    with pytest.raises(WireError):
+        carry.set_state(np.random.RandomState(1), (kind, key, place, *rest))
+
+
+# Lent functions that live on, descriptions, classes.
+
+
+def test_a_function_lent_to_an_object_dies_with_the_cell(theirs) -> None:
+    make = theirs.get("make", "def make(g): return lambda x: g(x)")
+    calls: list[int] = []
+    kept = make(calls.append)
+    kept = make(lambda x: calls.append(x))
+    kept(1)
+    assert calls == [1]
+    theirs.wall.begin(20)
+    with pytest.raises(RuntimeError, match="that is over"):
+        kept(2)
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("described", [4, None, ["x"], {"a": 1}, Reference("student", 1, "str")])
+def test_a_description_that_is_no_text_is_none(described: Any) -> None:
+    for name in ("__name__", "__signature__"):
+        with pytest.raises((AttributeError, ValueError)):
+            getattr(Forger([["value", described, None, []]]).handle, name)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        [["not a name", 1, [], []]],
+        [["x", 9, [], []]],
+        [["x", 1, [], ["library", "os:system"]]],
+        [["x", 1, [], ["library", "builtins:nothing"]]],
+        [["x", 1, [], []], ["x", 1, [], []]],
+        [["x"]],
+        [4],
+    ],
+    ids=str,
+)
+def test_a_forged_signature_is_none(parameters: Any) -> None:
+    forger = Forger([["value", [parameters, []], None, []]])
+    with pytest.raises(ValueError, match="no signature found"):
+        inspect.signature(forger.handle)
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"),
+    [
+        ("Net torch.nn:Module", torch.nn.Module),
+        ("X torch.optim:Adam", torch.optim.Adam),
+        ("X torch:Tensor", Handle),
+        ("X builtins:float", Handle),
+        ("X torch.nn:Parameter", Handle),
+        ("X torch.nn:functional", Handle),
+        ("X numpy:ndarray", Handle),
+        ("X", Handle),
+    ],
+)
+def test_a_handle_is_known_as_a_module_or_an_optimizer_and_as_nothing_else(kind, known) -> None:
+    handle = Handle(Forger([]).wall, Reference("student", 1, kind))
+    assert handle.__class__ is known
+    assert not isinstance(handle, float | np.ndarray | torch.Tensor)
+    with pytest.raises(NoValue):
+        bool(handle)
+    with pytest.raises(NoValue):
+        _ = handle == handle

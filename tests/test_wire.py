@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import collections
+import copy
 import enum
+import fractions
 import math
 import socket
 import struct
@@ -100,7 +102,7 @@ def hostile_frames() -> st.SearchStrategy[bytes]:
             st.lists(inner, max_size=4)
             | st.builds(
                 lambda code, item: msgpack.ExtType(code, msgpack.packb(item)),
-                st.integers(1, 15),
+                st.integers(1, 19),
                 inner | st.lists(inner, max_size=5),
             )
         ),
@@ -166,10 +168,10 @@ class Weight(torch.nn.Parameter):
     [
         (Liar(2.5), float, 2.5),
         (Odd.ONE, int, 1),
-        (Named(1, 2), tuple, (1, 2)),
-        (collections.Counter("aab"), dict, {"a": 2, "b": 1}),
-        (collections.defaultdict(list, a=[1]), dict, {"a": [1]}),
-        (collections.OrderedDict(b=1, a=2), dict, {"b": 1, "a": 2}),
+        (Named(1, 2), wire.Fields, (1, 2)),
+        (collections.defaultdict(lambda: 3, a=[1]), dict, {"a": [1]}),
+        (type("C", (collections.Counter,), {})("aab"), dict, {"a": 2, "b": 1}),
+        (type("D", (dict,), {})(a=1), dict, {"a": 1}),
         (type("S", (str,), {})("text"), str, "text"),
         (type("L", (list,), {})([1]), list, [1]),
         (type("F", (frozenset,), {})([1]), frozenset, frozenset([1])),
@@ -238,7 +240,7 @@ def test_an_integer_that_would_take_forever_to_print_does_not_cross() -> None:
         np.zeros(2, dtype=[("a", "i4")]),
         np.dtype([("a", "i4")]),
         np.void(b"ab"),
-        torch.eye(2).to_sparse(),
+        torch.eye(2).to_sparse_csr(),
         object(),
         len,
         int,
@@ -570,3 +572,92 @@ def test_an_object_array_of_numbers_crosses_as_numbers() -> None:
     assert np.array_equal(crossed, np.arange(6).reshape(2, 3) / 2)
     with pytest.raises(TypeError):  # one thing among the numbers that is none
         encode(np.array([1.0, "two"], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        collections.Counter("aab"),
+        collections.OrderedDict(b=1, a=2),
+        collections.defaultdict(list, a=[1]),
+        collections.defaultdict(None, a=[1]),
+        collections.deque([1, (2,)], 5),
+        fractions.Fraction(1, 3),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_counts_and_orders_by_the_standard_librarys_rules_crosses_as_itself(value) -> None:
+    arrived = there([value])[0]
+    assert type(arrived) is type(value)
+    assert arrived == value
+    assert repr(arrived) == repr(value)
+
+
+def test_a_named_tuple_arrives_as_a_tuple_with_names() -> None:
+    arrived = there(Named(1, (2,)))
+    fields = arrived._fields
+    assert [arrived[0], getattr(arrived, fields[1]), arrived == (1, (2,))] == [1, (2,), True]
+    assert not hasattr(arrived, "nothing")
+    assert copy.deepcopy(arrived) == arrived
+    largest = there(torch.max(torch.eye(2), 0))
+    assert torch.equal(largest.values, torch.ones(2))
+    renamed = collections.namedtuple("renamed", ["a", "a"], rename=True)  # a field named _1
+    assert type(there(renamed(1, 2))) is tuple
+
+
+def test_a_sparse_tensor_crosses_with_its_entries() -> None:
+    twice = torch.sparse_coo_tensor([[0, 0]], [1.0, 2.0], (3,))
+    assert there(twice)._nnz() == 2
+    assert torch.equal(there(twice).to_dense(), twice.to_dense())
+    assert there(torch.eye(3).to_sparse().coalesce()).is_coalesced()
+
+
+def packed(code: int, *items: Any) -> bytes:
+    return msgpack.packb(msgpack.ExtType(code, encode(list(items))))
+
+
+FORGED_PARTS = {
+    "names that are no identifiers": packed(17, ("a b",), (1,)),
+    "a hidden name": packed(17, ("__class__",), (1,)),
+    "too few names": packed(17, ("a",), (1, 2)),
+    "names of a list": packed(17, ("a",), [1]),
+    "a Counter of a list": packed(18, "Counter", [1]),
+    "an unknown class": packed(18, "Popen", {}),
+    "a default that is no type of data": packed(18, "defaultdict", {}, "eval"),
+    "a fraction of nothing": packed(18, "Fraction", 1, 0),
+    "a fraction of floats": packed(18, "Fraction", 1.5, 2),
+    "a deque of negative length": packed(18, "deque", [1], -1),
+    "no parts": packed(18, "deque"),
+    "an entry outside": packed(19, torch.tensor([[7]]), torch.ones(1), [3], False),
+    "a negative place": packed(19, torch.tensor([[-1]]), torch.ones(1), [3], False),
+    "places that are no numbers": packed(19, torch.ones(1, 1), torch.ones(1), [3], False),
+    "places without values": packed(19, torch.tensor([[1]]), torch.ones(2), [3], False),
+    "an absurd sparse shape": packed(19, torch.tensor([[1]]), torch.ones(1), [2**40], False),
+    "a sparse tensor of lists": packed(19, [[1]], [1.0], [3], False),
+    "a note without a tensor": packed(16, 1, 2),
+    "a note of a tensor without gradient": packed(16, 1, torch.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", FORGED_PARTS)
+def test_forged_parts_of_a_value_are_refused(name: str) -> None:
+    with pytest.raises(WireError):
+        decode(FORGED_PARTS[name])
+
+
+def test_a_sparse_tensor_that_says_it_is_coalesced_is_made_so() -> None:
+    """Two entries at one place, believed to be one, would be two answers in one tensor."""
+    place = torch.tensor([[1, 1]])
+    forged = decode(packed(19, place, torch.tensor([1.0, 2.0]), [3], True))
+    assert forged._nnz() == 1
+    assert forged.to_dense().tolist() == [0, 3, 0]
+
+
+def test_a_note_goes_with_a_tensor_that_requires_grad_and_with_no_other() -> None:
+    values = [torch.ones(2, requires_grad=True), torch.ones(2)]
+    frame = encode(values, track=lambda tensor: {"shape": list(tensor.shape)})
+    noted: list[Any] = []
+    arrived = decode(frame, None, lambda note, tensor: noted.append(note) or tensor)
+    assert noted == [{"shape": [2]}]
+    assert [t.requires_grad for t in arrived] == [True, False]
+    assert [t.requires_grad for t in decode(frame)] == [True, False]

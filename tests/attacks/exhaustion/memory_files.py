@@ -1,6 +1,6 @@
 """Keep data in memory files, which lie on no disk.
 
-What is in them is no address space of the process: RLIMIT_AS does not see it: there is no such call.
+What is in them is no address space of the process, and RLIMIT_AS does not see it.
 """
 
 from tests.attacks.weakenings import no_limits_and_no_filter
