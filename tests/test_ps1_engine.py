@@ -1,16 +1,21 @@
 """ps1_word2vec through the real engine: across the wall, known answers score as in one process.
 
 `test_ps1` says which test cells each wrong or right implementation passes when it stands in the
-same process as the tests; here the same implementations are handed in and graded.
+same process as the tests; here the same implementations are handed in and graded, at each level of
+isolation.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from autograder import pool
 from autograder.build import build
 from autograder.grade import Result, grade
+from autograder.sandbox import LEVELS, process
+from autograder.sandbox.process import LANDLOCK
 from autograder.variants import Variant
+from tests.attacks import weakened
 from tests.demo.__main__ import hand_in, make_course
 from tests.demo.students import ASSIGNMENT, Student, class_of, solved_with
 from tests.test_ps1 import ALTERNATIVES, MISCONCEPTIONS, cells_of, failing, with_function
@@ -21,8 +26,10 @@ def name_of(variant: Variant) -> str:
     return variant.name.replace("_", "-")
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+@pytest.fixture(scope="module", params=LEVELS, ids=lambda level: level.name)
+def results(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Result]:
     """Every variant of ps1, handed in and graded as one class."""
     course = make_course(tmp_path_factory.mktemp("ps1") / "course")
     build(course, ASSIGNMENT)
@@ -31,7 +38,13 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
     for kind, variants in (("misconceptions", MISCONCEPTIONS), ("alternatives", ALTERNATIVES)):
         students += [Student(name_of(v), v.note, solved_with(course, kind, v)) for v in variants]
     hand_in(course, students)
-    return {result.student: result for result in grade(course, ASSIGNMENT)}
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == LANDLOCK:
+            patch.setattr(process, "LEVELS", (LANDLOCK,))
+            patch.setattr(pool, "ZYGOTE", weakened.zygote("second_level"))
+        found = {result.student: result for result in grade(course, ASSIGNMENT)}
+    assert {result.level for result in found.values()} == {request.param.name}
+    return found
 
 
 def failed(result: Result) -> set[str]:

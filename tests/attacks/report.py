@@ -24,6 +24,10 @@ from tests.attacks.suite import Attack, Outcome
 
 WHERE = Path(__file__).resolve().parents[2] / "build" / "attack-report.md"
 STOCK, OURS, SECOND, CONTROL = "nbgrader", "ours", "second level", "control"
+LEVELS: tuple[tuple[str, Callable[[], None] | None], ...] = (
+    (OURS, None),
+    (SECOND, weakenings.second_level),
+)
 
 
 def main() -> None:
@@ -54,15 +58,10 @@ def main() -> None:
     console.print(f"{summary(attacks, found)}; {time.monotonic() - started:.0f} s; {WHERE}")
 
 
-def _levels() -> list[tuple[str, Callable[[], None] | None]]:
-    second = getattr(weakenings, "second_level", None)
-    return [(OURS, None), *([(SECOND, second)] if second else [])]
-
-
 def _cells(attacks: Iterable[Attack], no_stock: bool) -> Iterator[tuple[str, str]]:
     """Yield the cells of the table that will be filled, but for controls that are nbgrader."""
     for attack in attacks:
-        yield from ((attack.name, level) for level, _ in _levels())
+        yield from ((attack.name, level) for level, _ in LEVELS)
         if callable(attack.control):
             yield attack.name, CONTROL
         if not no_stock:
@@ -71,7 +70,7 @@ def _cells(attacks: Iterable[Attack], no_stock: bool) -> Iterator[tuple[str, str
 
 def _verdicts(attacks: list[Attack], no_stock: bool) -> Iterator[tuple[str, str, str]]:
     """Yield column, attack and verdict as they come."""
-    for column, weakening in _levels():
+    for column, weakening in LEVELS:
         outcomes = suite.run_ours(attacks, weakening)
         yield from ((column, a.name, _verdict(a, outcomes[a.name])) for a in attacks)
     for control in {a.control_name: a.control for a in attacks if callable(a.control)}.values():
@@ -104,7 +103,7 @@ def _verdict(attack: Attack, outcome: Outcome) -> str:
 
 def table(attacks: list[Attack], found: dict[tuple[str, str], str]) -> str:
     """Return the report as Markdown; `found` holds a verdict by attack and column."""
-    levels = [column for column, _ in _levels()]
+    levels = [column for column, _ in LEVELS]
     lines = ["# Attacks", "", summary(attacks, found) + "."]
     for family in dict.fromkeys(attack.family for attack in attacks):
         head = ["attack", STOCK, *levels, "succeeds without"]

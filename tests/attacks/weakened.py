@@ -14,21 +14,26 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def main(name: str, verb: str, *rest: str) -> None:
+def zygote(name: str) -> tuple[str, ...]:
+    """Return the program that becomes a warm interpreter of the engine weakened so."""
+    return (sys.executable, "-I", str(Path(__file__).resolve()), name)
+
+
+def run(name: str, verb: str, *rest: str) -> None:
     """Weaken the engine, then be the driver or a zygote."""
     from tests.attacks import weakenings
 
     getattr(weakenings, name)()
     if verb != "grade":
-        from autograder import zygote
+        from autograder.zygote import main
 
-        zygote.main(verb, *rest)
+        main(verb, *rest)
         return
     from autograder import feedback, grade, pool
     from autograder.course import Course
     from tests.attacks.target import NAME
 
-    pool.ZYGOTE = (sys.executable, "-I", str(Path(__file__).resolve()), name)
+    pool.ZYGOTE = zygote(name)
     course = Course(Path(rest[0]))
     results = grade.grade(course, NAME, jobs=int(rest[1]))
     for student in feedback.graded_students(course, NAME):
@@ -38,4 +43,4 @@ def main(name: str, verb: str, *rest: str) -> None:
 
 if __name__ == "__main__":
     sys.path.insert(0, str(REPOSITORY))
-    main(*sys.argv[1:])
+    run(*sys.argv[1:])

@@ -202,3 +202,10 @@ def exceptions_by_their_own_name() -> None:
             score.message = f"your code raised {ran.error}"
 
     grader._explain = named
+
+
+def second_level() -> None:
+    """A machine that refuses namespaces: Landlock and the tighter filter hold alone."""
+    from autograder.sandbox import process
+
+    process.LEVELS = (process.LANDLOCK,)
