@@ -1,9 +1,9 @@
 """What crosses the wall by a name or by a state: functions of libraries, random generators.
 
 A function of torch's or numpy's that a test hands to student code is the library's own over there;
-a generator is one in the same state, whose state comes back. States that come back are the
-student's word and are checked before a generator takes them over: a wrong place in one would make C
-code read beyond its end.
+a generator is one in the same state, whose state comes back. No function comes back by a name. A
+state that comes back is the student's word, and the test's next inputs are drawn from it: it is
+taken over only if drawing from the test's generator leads there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import operator
 import random
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,8 @@ def known_class(kind: str) -> type | None:
 # Random generators.
 
 Generator = np.random.Generator | np.random.RandomState | torch.Generator
-_INTEGERS = 2**32
+MAX_WORDS = 2**22
+"""How far student code may draw from a generator of the test's that follows it, in one call."""
 
 
 def is_generator(value: Any) -> bool:
@@ -103,8 +105,6 @@ def state_of(generator: Any) -> Any:
     """Return the state of a generator, as plain data."""
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
-    if isinstance(generator, torch.Generator):
-        return generator.get_state()
     if isinstance(generator, random.Random):
         return generator.getstate()
     return generator.get_state()
@@ -134,30 +134,37 @@ def generator_of(state: Any) -> Any:
 
 
 def set_state(generator: Any, state: Any) -> None:
-    """Put a generator into a state; raise WireError if it is none of its states."""
+    """Put a generator into a state that `state_of` gave."""
+    if isinstance(generator, np.random.Generator):
+        bits: Any = generator.bit_generator
+        bits.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
+
+
+def follow(generator: Any, state: Any, most: int = MAX_WORDS) -> tuple[bool, int]:
+    """Draw from `generator` until it is in `state`, where student code left its copy.
+
+    A state that is not met within `most` words is not taken over: student code seeded its copy anew
+    or drew too much, or it is forged, say of zeros, to make the test's next inputs all zeros.
+    Returns whether it is in that state now, and how many words were looked at. Raises WireError for
+    what is no state at all.
+    """
+    before = state_of(generator)
     try:
-        if isinstance(generator, torch.Generator):
-            _check_torch(state)
-            generator.set_state(state)
-        elif isinstance(generator, random.Random):
-            generator.setstate(state)
-        elif isinstance(generator, np.random.RandomState):
-            _check_numpy(state[1], state[2])
-            generator.set_state(state)
+        if isinstance(before, dict) and before["bit_generator"] == "PCG64":
+            found, looked = _follow_pcg(before, state, most)
         else:
-            bits: Any = generator.bit_generator
-            if type(bits) is np.random.MT19937:
-                _check_numpy(state["state"]["key"], state["state"]["pos"])
-            else:
-                whole = state["state"]
-                _check_integers(2**128, whole["state"], whole["inc"])
-                _check_integers(2, state["has_uint32"])
-                _check_integers(_INTEGERS, state["uinteger"])
-            bits.state = state
+            found, looked = _follow_twister(before, state, most)
     except WireError:
         raise
     except Exception as error:
         raise WireError(f"no state of a generator ({type(error).__name__})") from None
+    if found is not None:
+        set_state(generator, found)
+    return found is not None, looked
 
 
 def _check_integers(below: int, *numbers: Any) -> None:
@@ -165,34 +172,166 @@ def _check_integers(below: int, *numbers: Any) -> None:
         raise WireError("no state of a generator")
 
 
-def _check_numpy(key: Any, place: Any) -> None:
-    _check_integers(625, place)
-    if type(key) is not np.ndarray or key.shape != (624,) or key.dtype != np.uint32:
-        raise WireError("no state of a generator")
+_PCG_FACTOR = 0x2360ED051FC65DA44385DF649FCCF645
+
+
+def _follow_pcg(before: dict, state: Any, most: int) -> tuple[Any, int]:
+    whole, mine = state["state"], before["state"]
+    _check_integers(2**128, whole["state"], whole["inc"])
+    _check_integers(2, state["has_uint32"])
+    _check_integers(2**32, state["uinteger"])
+    if whole["inc"] != mine["inc"]:
+        return None, 0
+    steps = _pcg_steps(mine["state"], whole["state"], mine["inc"])
+    if steps > most:
+        return None, 0
+    half = {key: state[key] for key in ("has_uint32", "uinteger")}
+    looked = 0
+    if half["has_uint32"] and half != {key: before[key] for key in half}:
+        # The second half of a word, the first of which was drawn.
+        looked = steps
+        bits: Any = generator_of(before).bit_generator
+        if half["uinteger"] not in bits.random_raw(steps) >> 32:
+            half = {"has_uint32": 0, "uinteger": 0}
+    return {**before, **half, "state": {"state": whole["state"], "inc": mine["inc"]}}, looked
+
+
+def _pcg_steps(state: int, target: int, inc: int) -> int:
+    """Return how many words of PCG64 lie between two states; each is met within 2**128.
+
+    From the lowest bit up, as in F. Brown, "Random number generation with arbitrary strides", 1994.
+    """
+    factor, bit, steps = _PCG_FACTOR, 1, 0
+    while state != target:
+        if (state ^ target) & bit:
+            state = (state * factor + inc) % 2**128
+            steps |= bit
+        inc = (factor + 1) * inc % 2**128
+        factor = factor * factor % 2**128
+        bit <<= 1
+    return steps
 
 
 _TORCH_BYTES = 5056
+_TORCH_AHEAD = 24 + 624 * 8 + 8
+_BLOCK = 256
+_BACK = 36
+"""A normal number ahead is taken over if one of so many last words began its pair."""
 
 
-def _check_torch(state: Any) -> None:
-    # at::CPUGeneratorImplState: seed, left, seeded, next, 624 words, the cached normal numbers.
-    if (
-        type(state) is not torch.Tensor
-        or state.requires_grad
-        or state.dtype is not torch.uint8
-        or state.device.type != "cpu"
-        or state.shape != (_TORCH_BYTES,)
-    ):
-        raise WireError("no state of a generator")
-    data = state.numpy().tobytes()
-    _, left, seeded, following = struct.unpack_from("<QiiQ", data)
-    (cached,) = struct.unpack_from("<i", data, 24 + 624 * 8 + 24)
-    # As torch leaves it: `next` and `left` are two counts of one place.
-    fresh = (left, following) == (1, 0)
-    if seeded != 1 or not (fresh or (1 <= left <= 624 and left + following == 625)):
-        raise WireError("no state of a generator")
-    if cached not in (0, 1) or data[_TORCH_BYTES - 4] > 1:
-        raise WireError("no state of a generator")
+@dataclass(frozen=True)
+class _Twister:
+    """Where a Mersenne twister is, whichever library's."""
+
+    words: np.ndarray
+    place: int
+    """Of the next word; 624 if they are used up."""
+    ahead: float | None = None
+    """The second of a pair of normal numbers, of which the first was drawn."""
+
+    @classmethod
+    def of(cls, state: Any) -> _Twister:
+        """Read a state, whoever's word it is."""
+        ahead: Any = None
+        if isinstance(state, torch.Tensor):
+            if (state.dtype, state.shape) != (torch.uint8, (_TORCH_BYTES,)):
+                raise WireError("no state of a generator")
+            # at::CPUGeneratorImplState: seed, left, seeded, next, words, normal numbers.
+            data = state.detach().cpu().numpy().tobytes()
+            (left,) = struct.unpack_from("<i", data, 8)
+            words, place = np.frombuffer(data, np.uint64, 624, 24).astype(np.uint32), 625 - left
+            number, _, valid = struct.unpack_from("<ddi", data, _TORCH_AHEAD)
+            ahead = number if valid else None
+        elif isinstance(state, dict):
+            words, place = state["state"]["key"], state["state"]["pos"]
+        elif state[0] == "MT19937":
+            _, words, place, valid, number = state
+            ahead = number if valid else None
+        else:
+            _, (*numbers, place), ahead = state
+            _check_integers(2**32, *numbers)
+            words = np.array(numbers, np.uint32)
+        _check_integers(625, place)
+        if type(words) is not np.ndarray or (words.dtype, words.shape) != (np.uint32, (624,)):
+            raise WireError("no state of a generator")
+        if ahead is not None and type(ahead) is not float:
+            raise WireError("no state of a generator")
+        return cls(words, place, ahead)
+
+    def within(self, state: Any) -> Any:
+        """Return `state` with this in the place of its own."""
+        if isinstance(state, torch.Tensor):
+            data = bytearray(state.numpy().tobytes())
+            struct.pack_into("<i", data, 8, 625 - self.place)
+            struct.pack_into("<Q", data, 16, self.place)
+            data[24 : 24 + 624 * 8] = self.words.astype(np.uint64).tobytes()
+            number, valid = self.ahead or 0.0, self.ahead is not None
+            struct.pack_into("<ddi", data, _TORCH_AHEAD, number, 0.0, valid)
+            return torch.frombuffer(data, dtype=torch.uint8).clone()
+        if isinstance(state, dict):
+            return {**state, "state": self._key()}
+        if state[0] == "MT19937":
+            return ("MT19937", self.words, self.place, int(self.ahead is not None), self.ahead or 0)
+        return (state[0], (*self.words.tolist(), self.place), self.ahead)
+
+    def bits(self) -> Any:
+        """Return a twister of numpy's in this place."""
+        bits: Any = np.random.MT19937(0)
+        bits.state = {"bit_generator": "MT19937", "state": self._key()}
+        return bits
+
+    def _key(self) -> dict[str, Any]:
+        return {"key": self.words, "pos": self.place}
+
+
+def _follow_twister(before: Any, state: Any, most: int) -> tuple[Any, int]:
+    mine, whole = _Twister.of(before), _Twister.of(state)
+    steps, looked = _twister_steps(mine, whole, most)
+    if steps is None:
+        return None, looked
+    if whole.ahead not in (None, mine.ahead) and not _drew_ahead(before, mine, whole, steps):
+        whole = replace(whole, ahead=None)
+    return whole.within(before), looked
+
+
+def _twister_steps(mine: _Twister, whole: _Twister, most: int) -> tuple[int | None, int]:
+    """Return how many words lie between two places if that is no more than `most`, else None.
+
+    And how many were looked at.
+    """
+    if np.array_equal(mine.words, whole.words):
+        steps = whole.place - mine.place
+        return (steps if steps >= 0 else None), 0
+    if not whole.place:  # the place before the first word is the one after the table before
+        return None, 0
+    bits, wanted = mine.bits(), replace(whole, place=0).bits().random_raw(624)
+    bits.random_raw(624 - mine.place)
+    for done in range(0, most, _BLOCK * 624):
+        rows = bits.random_raw(_BLOCK * 624).reshape(_BLOCK, 624)
+        for row in np.flatnonzero(rows[:, 0] == wanted[0]):
+            if np.array_equal(rows[row], wanted):
+                steps = 624 - mine.place + done + 624 * int(row) + whole.place
+                return steps, done
+    return None, most
+
+
+def _drew_ahead(before: Any, mine: _Twister, whole: _Twister, steps: int) -> bool:
+    """Whether one of the last words that were drawn gave the normal number ahead."""
+    bits = mine.bits()
+    bits.random_raw(max(0, steps - _BACK))
+    for _ in range(min(steps, _BACK)):
+        key = bits.state["state"]
+        generator = generator_of(_Twister(key["key"], key["pos"]).within(before))
+        if isinstance(generator, torch.Generator):
+            torch.randn(1, generator=generator, dtype=torch.float64)
+        elif isinstance(generator, random.Random):
+            generator.gauss()
+        else:
+            generator.normal()
+        if _Twister.of(state_of(generator)).ahead == whole.ahead:
+            return True
+        bits.random_raw(1)
+    return False
 
 
 _GLOBAL: dict[str, Callable[[], Any]] = {
@@ -202,19 +341,27 @@ _GLOBAL: dict[str, Callable[[], Any]] = {
 }
 
 
+def own_generator(name: str) -> Any:
+    """Return one of the process's own generators."""
+    return _GLOBAL[name]()
+
+
 def global_states(names: list[str]) -> dict[str, Any]:
     """Return the states of these of the process's own generators."""
-    return {name: state_of(_GLOBAL[name]()) for name in names}
+    return {name: state_of(own_generator(name)) for name in names}
 
 
 def set_global_states(states: dict[str, Any]) -> None:
     """Put the process's own generators into these states."""
     for name, state in states.items():
-        set_state(_GLOBAL[name](), state)
+        set_state(own_generator(name), state)
 
 
-seeded: set[str] = set()
-"""Which of this process's own generators a test has seeded since this was last cleared."""
+seeded: dict[str, bytes] = {}
+"""Which of this process's own generators a test has seeded since this was last cleared.
+
+And in what state each was after the test's last question, as a frame; empty before the first.
+"""
 
 
 def watch_seeds() -> None:
@@ -233,7 +380,7 @@ def watch_seeds() -> None:
 
 def _noting(name: str, function: Callable) -> Callable:
     def noting(*args: Any, **kwargs: Any) -> Any:
-        seeded.add(name)
+        seeded[name] = b""
         return function(*args, **kwargs)
 
     noting._notes = name  # type: ignore[attr-defined]

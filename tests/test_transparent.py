@@ -375,6 +375,31 @@ result = [draw(rng), rng.normal(), draw(rng), tensor(generator=g), torch.rand(1,
           python(p), p.random()]
 """,
     ),
+    "what a test draws after the student did": (
+        """
+def weights(): return np.random.randn(3, 3), torch.randn(3, 3), random.gauss(0, 1)
+def pick(rng, n): return rng.integers(0, 50, size=n).tolist()
+class Own:
+    def __init__(self):
+        np.random.seed(42); torch.manual_seed(42); random.seed(42)
+    def sample(self): return [np.random.randn(), torch.randn(3), random.random()]
+def big(): return torch.nn.Linear(700, 900).weight.detach().sum()
+""",
+        """
+np.random.seed(0); torch.manual_seed(0); random.seed(0)
+result = [weights(), np.random.randn(4), torch.randn(4), random.gauss(0, 1), np.random.rand()]
+rng = np.random.default_rng(8)
+result += [pick(rng, 3), rng.integers(0, 50, size=4), rng.normal(), pick(rng, 1), rng.random()]
+own = Own()
+result += [own.sample(), own.sample(), own.sample()]
+torch.manual_seed(1)
+a = own.sample()
+torch.manual_seed(1)
+result += [bool((a[1] == own.sample()[1]).all())]
+torch.manual_seed(2)
+result += [big(), torch.rand(3), big(), torch.randn(5)]
+""",
+    ),
     "a module": (
         NET,
         """

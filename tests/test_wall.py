@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import dataclasses
 import inspect
 import math
 import pickle
@@ -409,6 +410,7 @@ def test_errors_of_a_callback_reach_the_student_by_an_ordinary_name(theirs) -> N
 
     assert f(raising(ValueError("no"))) == ["ValueError", "no"]
     assert f(raising(Own("mine"))) == ["RuntimeError", "mine"]
+    assert f(raising(AssertionError("expected 5"))) == ["AssertionError", ""]
     assert f(lambda: object()) == [
         "TypeError",
         "a object cannot be handed to student code: hand over data or a function",
@@ -988,47 +990,62 @@ def test_the_stream_that_the_engine_gave_a_cell_never_crosses() -> None:
     assert [request[0] for request in forger.requests] == ["call", "attribute"]
 
 
+def advanced(state: Any, draw: Callable) -> Any:
+    """Return where a generator is after this was drawn from it, as a student's copy is."""
+    generator = carry.generator_of(state)
+    draw(generator)
+    return carry.state_of(generator)
+
+
 def test_only_what_the_test_seeded_in_this_cell_crosses() -> None:
-    state = np.random.RandomState(3).get_state()
-    answers: list[bytes | list] = [
-        ["value", None, None, []],
-        ["value", 4, None, []],
-        ["value", {"numpy": state}, None, []],
-        ["value", 5, None, []],
-    ]
-    forger = Forger(answers)
+    np.random.seed(8)
+    state = advanced(np.random.get_state(), lambda r: r.rand(1000))
+    forger = Forger(
+        [
+            ["value", None, None, []],
+            ["value", 4, None, []],
+            ["value", {"numpy": state}, None, []],
+            ["value", 5, None, []],
+        ]
+    )
     np.random.seed(8)
     assert forger.handle(1) == 4
     assert [request[0] for request in forger.requests] == ["seeded", "call", "states"]
     assert list(forger.requests[0][1]) == ["numpy"]
-    assert np.random.rand() == np.random.RandomState(3).rand()
+    assert np.random.rand() == np.random.RandomState(8).rand(1001)[-1]
     forger.wall.begin(5)
     assert forger.handle(1) == 5
     assert forger.requests[-1][0] == "call"
 
 
-def torch_state(left: int, following: int) -> torch.Tensor:
-    state = torch.Generator().get_state().numpy().copy()
-    state[8:12] = np.frombuffer(np.int32(left).tobytes(), np.uint8)
-    state[16:24] = np.frombuffer(np.uint64(following).tobytes(), np.uint8)
-    return torch.from_numpy(state)
+def test_a_state_is_sent_again_only_when_the_test_drew_or_seeded() -> None:
+    theirs_now = np.random.RandomState(3).get_state()
+    answer: list = [["value", 4, None, []], ["value", {"numpy": theirs_now}, None, []]]
+    told: list = ["value", None, None, []]
+    forger = Forger([told, *answer, *answer, told, *answer, told, *answer])
+    np.random.seed(8)
+    forger.handle(1)
+    forger.handle(1)
+    np.random.seed(8)
+    forger.handle(1)
+    np.random.rand()
+    forger.handle(1)
+    wanted = ["seeded", "call", "states", "call", "states"] + ["seeded", "call", "states"] * 2
+    assert [request[0] for request in forger.requests] == wanted
 
 
-FORGED_STATES: list[Any] = [
+NO_STATES: list[Any] = [
     4,
     {},
     {"numpy": 4, "torch": 4},
-    {"torch": torch.zeros(5056, dtype=torch.uint8)},
     {"torch": torch.zeros(5055, dtype=torch.uint8)},
-    {"torch": torch_state(624, 624)},  # would read behind its own table
-    {"torch": torch_state(2, 0)},
-    {"torch": torch_state(0, 625)},
+    {"torch": torch.zeros(5056, dtype=torch.uint8)},  # a place behind its own table
     {"torch": [1, 2]},
 ]
 
 
-@pytest.mark.parametrize("states", FORGED_STATES, ids=lambda s: str(s)[:40])
-def test_a_forged_state_of_a_generator_is_the_end_of_the_process(states: Any) -> None:
+@pytest.mark.parametrize("states", NO_STATES, ids=lambda s: str(s)[:40])
+def test_what_is_no_state_of_a_generator_is_the_end_of_the_process(states: Any) -> None:
     answers: list[Any] = [
         ["value", None, None, []],
         ["value", 4, None, []],
@@ -1042,6 +1059,129 @@ def test_a_forged_state_of_a_generator_is_the_end_of_the_process(states: Any) ->
     assert torch.equal(torch.default_generator.get_state(), before)
 
 
+GENERATORS: dict[str, Callable[[], Any]] = {
+    "pcg": lambda: np.random.default_rng(3),
+    "twister": lambda: np.random.Generator(np.random.MT19937(3)),
+    "numpy": lambda: np.random.RandomState(3),
+    "torch": lambda: torch.Generator().manual_seed(3),
+    "python": lambda: random.Random(3),
+}
+DRAWS: dict[str, Callable[[Any], Any]] = {
+    "nothing": lambda g: None,
+    "one number": lambda g: one_number(g),
+    "an odd number of normal numbers": lambda g: normal_numbers(g, 5),
+    "a normal number and others": lambda g: [normal_numbers(g, 1), one_number(g)],
+    "over the end of a table": lambda g: [
+        *(one_number(g) for _ in "x" * 700),
+        normal_numbers(g, 1),
+    ],
+    "very many": lambda g: many_numbers(g, 10**6 + 1),
+}
+
+
+def one_number(g: Any) -> Any:
+    if isinstance(g, torch.Generator):
+        return torch.rand(1, generator=g).item()
+    return int(g.integers(100)) if isinstance(g, np.random.Generator) else g.random()
+
+
+def normal_numbers(g: Any, n: int) -> Any:
+    if isinstance(g, torch.Generator):
+        return torch.randn(n, generator=g).tolist()
+    return [float(g.gauss() if isinstance(g, random.Random) else g.normal()) for _ in range(n)]
+
+
+def many_numbers(g: Any, n: int) -> Any:
+    if isinstance(g, torch.Generator):
+        return torch.rand(n, generator=g)[-1].item()
+    return g.getrandbits(32 * n) % 1000 if isinstance(g, random.Random) else g.random(size=n)[-1]
+
+
+@pytest.mark.parametrize("kind", GENERATORS)
+@pytest.mark.parametrize("draw", DRAWS)
+def test_a_generator_follows_whatever_was_drawn_from_its_copy(kind: str, draw: str) -> None:
+    for before in DRAWS:
+        ours, alone = GENERATORS[kind](), GENERATORS[kind]()
+        for generator in (ours, alone):
+            if before != "very many":
+                DRAWS[before](generator)
+        carry.follow(ours, advanced(carry.state_of(ours), DRAWS[draw]))
+        DRAWS[draw](alone)
+        rest = [[one_number(g), normal_numbers(g, 3), one_number(g)] for g in (ours, alone)]
+        assert rest[0] == rest[1], before
+
+
+def twisted(state: Any, **changes: Any) -> Any:
+    """Return a state of a Mersenne twister with other words, place or normal number ahead."""
+    return dataclasses.replace(carry._Twister.of(state), **changes).within(state)
+
+
+NOUGHTS = np.zeros(624, np.uint32)
+CHOSEN: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "another seed": ("numpy", lambda s: np.random.RandomState(4).get_state()),
+    "another seed of torch's": ("torch", lambda s: torch.Generator().manual_seed(4).get_state()),
+    "an earlier place": ("numpy", lambda s: twisted(s, place=carry._Twister.of(s).place - 1)),
+    "all noughts": ("numpy", lambda s: twisted(s, words=NOUGHTS)),
+    "all noughts in torch": ("torch", lambda s: twisted(s, words=NOUGHTS)),
+    "all noughts in Python": ("python", lambda s: twisted(s, words=NOUGHTS)),
+    "all noughts in a new generator": ("twister", lambda s: twisted(s, words=NOUGHTS)),
+    "no place": ("torch", lambda s: twisted(s, words=twice(s), place=0)),
+    "a fixed point of PCG": ("pcg", lambda s: {**s, "state": {"state": 0, "inc": 0}}),
+    "another way of PCG": ("pcg", lambda s: np.random.default_rng(4).bit_generator.state),
+    "a chosen state of PCG": (
+        "pcg",
+        lambda s: {**s, "state": {"state": 0, "inc": s["state"]["inc"]}},
+    ),
+    "a normal number of one's own": ("numpy", lambda s: twisted(s, ahead=0.5)),
+    "a normal number of one's own in torch": ("torch", lambda s: twisted(s, ahead=0.5)),
+    "a normal number of one's own in Python": ("python", lambda s: twisted(s, ahead=0.5)),
+    "no number ahead": ("numpy", lambda s: twisted(s, ahead=float("nan"))),
+    "half a word of one's own": ("pcg", lambda s: {**s, "has_uint32": 1, "uinteger": 7}),
+}
+
+
+def twice(state: Any) -> np.ndarray:
+    bits = carry._Twister.of(state).bits()
+    bits.random_raw(1300)
+    return bits.state["state"]["key"]
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_student_cannot_choose_what_a_test_draws_next(name: str) -> None:
+    kind, change = CHOSEN[name]
+    ours, alone = GENERATORS[kind](), GENERATORS[kind]()
+    for generator in (ours, alone):
+        many_numbers(generator, 700)
+    carry.follow(ours, change(carry.state_of(ours)))
+    assert [one_number(ours), normal_numbers(ours, 3)] == [
+        one_number(alone),
+        normal_numbers(alone, 3),
+    ]
+
+
+def test_looking_for_states_is_bounded_within_a_cell(monkeypatch) -> None:
+    looked = []
+    follow = carry.follow
+
+    def counted(*args: Any) -> Any:
+        found = follow(*args)
+        looked.append(found[1])
+        return found
+
+    monkeypatch.setattr(carry, "follow", counted)
+    wrong = np.random.RandomState(4).get_state()
+    answers: list[Any] = []
+    for number in range(1, 10):
+        answers += [["value", None, None, []], ["value", 4, None, []]]
+        answers.append(["value", {number: wrong}, None, []])
+    forger = Forger(answers)
+    rng = np.random.RandomState(3)
+    for _ in range(9):
+        assert forger.handle(rng) == 4
+    assert sum(looked) == walls.MAX_WORDS
+    assert rng.random() == np.random.RandomState(3).random()
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -1049,18 +1189,17 @@ def test_a_forged_state_of_a_generator_is_the_end_of_the_process(states: Any) ->
         lambda s: {**s, "state": {"state": -1, "inc": 1}},
         lambda s: {**s, "state": {"state": 2**128, "inc": 1}},
         lambda s: {**s, "state": {"state": 1.5, "inc": 1}},
-        lambda s: {**s, "bit_generator": "MT19937"},
         lambda s: {"state": s["state"]},
         lambda s: 4,
     ],
 )
-def test_a_forged_state_of_an_argument_is_the_end_of_the_process(change: Callable) -> None:
+def test_what_is_no_state_of_an_argument_is_the_end_of_the_process(change: Callable) -> None:
     rng = np.random.default_rng(1)
-    state = np.random.default_rng(2).bit_generator.state
+    state = advanced(rng.bit_generator.state, lambda r: r.random())
     done: list[Any] = [["value", None, None, []], ["value", 4, None, []]]
     honest = Forger([*done, ["value", {1: state}, None, []]])
     assert honest.handle(rng) == 4
-    assert rng.random() == np.random.default_rng(2).random()
+    assert rng.random() == np.random.default_rng(1).random(2)[1]
     with pytest.raises(StudentGone):
         Forger([*done, ["value", {1: change(state)}, None, []]]).handle(rng)
 
@@ -1069,7 +1208,7 @@ def test_a_forged_state_of_an_argument_is_the_end_of_the_process(change: Callabl
 def test_a_place_beyond_a_generators_table_is_refused(place: Any) -> None:
     kind, key, _, *rest = np.random.RandomState(1).get_state()
     with pytest.raises(WireError):
-        carry.set_state(np.random.RandomState(1), (kind, key, place, *rest))
+        carry.follow(np.random.RandomState(1), (kind, key, place, *rest))
 
 
 # Lent functions that live on, descriptions, classes.
