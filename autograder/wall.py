@@ -153,8 +153,11 @@ class Wall:
         carry.watch_seeds()
 
     def begin(self, seconds: float) -> None:
-        """Start a new cell: a new record, and `seconds` from now for the student's code."""
-        self.record = Record()
+        """Start a new cell: a new record, and `seconds` from now for the student's code.
+
+        A process that broke off the conversation stays gone: nothing is asked of it again.
+        """
+        self.record = Record(gone=self.record.gone)
         self._deadline = time.monotonic() + seconds
         self._functions = {}
         self._gradients.begin()

@@ -10,6 +10,7 @@ This module knows bytes and plain values; it never knows a test, a score or a no
 from __future__ import annotations
 
 import collections
+import decimal
 import fractions
 import math
 import os
@@ -137,6 +138,10 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+# Digits and exponent: int() of a larger one would write out as many digits.
+_MAX_DECIMAL = 10_000
+
+
 def _rebuilt(kind: Any, parts: tuple) -> Any:
     if kind == "Counter" and type(parts[0]) is dict:
         return collections.Counter(parts[0])
@@ -149,6 +154,10 @@ def _rebuilt(kind: Any, parts: tuple) -> Any:
         return collections.deque(parts[0], parts[1])
     if kind == "Fraction" and type(parts[0]) is type(parts[1]) is int:
         return fractions.Fraction(parts[0], parts[1])
+    if kind == "Decimal" and type(parts[0]) is str and len(parts[0]) <= _MAX_DECIMAL:
+        made = decimal.Decimal(parts[0])
+        if not made.is_finite() or abs(made.adjusted()) <= _MAX_DECIMAL:
+            return made
     raise WireError("an unknown kind of value")
 
 
@@ -167,6 +176,8 @@ def _taken_apart(item: Any) -> tuple | None:
         return "deque", list(item), item.maxlen
     if kind is fractions.Fraction:
         return "Fraction", item.numerator, item.denominator
+    if kind is decimal.Decimal:
+        return "Decimal", str(item)
     return None
 
 

@@ -8,6 +8,7 @@ in plain values or in the error that says so. The same seed gives the same frame
 from __future__ import annotations
 
 import collections
+import decimal
 import fractions
 import random
 import resource
@@ -42,6 +43,7 @@ PLAIN = {
     *(type(None), bool, int, float, complex, str, bytes, list, tuple, set, frozenset, dict),
     *(range, slice, type(Ellipsis), np.ndarray, torch.Tensor, torch.dtype, torch.device),
     fractions.Fraction,
+    decimal.Decimal,
 }
 
 
@@ -68,7 +70,7 @@ GOOD = [
     torch.empty(5, 10**6, device="meta"),
     [torch.eye(3).to_sparse(), torch.max(torch.eye(2), 0), fractions.Fraction(1, 3)],
     [collections.Counter("aab"), collections.OrderedDict(a=1), collections.deque([1], 3)],
-    collections.defaultdict(int, {"a": 1}),
+    [collections.defaultdict(int, {"a": 1}), decimal.Decimal("1.5e3")],
     [Reference("student", 1, "function"), Reference("grader", 1, "function")],
     ["value", [1.0, 2.0], None, []],
     ["value", {"x": np.ones(2)}, [1], [{"output_type": "stream", "name": "stdout", "text": "x"}]],

@@ -721,6 +721,85 @@ def test_no_answer_is_a_timeout_and_then_the_end() -> None:
     assert forger.wall.record.gone
 
 
+class Raw:
+    """The other end of a wall as bytes of the stream, below frames."""
+
+    def __init__(self) -> None:
+        ours, self.stream = socket.socketpair()
+        self.wall = Wall(Channel(ours), lambda: None)
+        self.wall.grace = 0.2
+        self.wall.begin(0.5)
+        self.handle = Handle(self.wall, Reference("student", 1, "function"), "f")
+
+    def answer(self, pieces: Callable[[bytes], Iterator[bytes]]) -> threading.Thread:
+        """Answer the next question with these pieces of a stream."""
+
+        def speak() -> None:
+            channel = Channel(self.stream)
+            ticket = channel.receive()[:TICKET_BYTES]
+            with contextlib.suppress(OSError):
+                for piece in pieces(ticket):
+                    self.stream.sendall(piece)
+
+        thread = threading.Thread(target=speak, daemon=True)
+        thread.start()
+        return thread
+
+
+def framed(body: bytes) -> bytes:
+    """Return a frame as it stands in the stream."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        Channel(ours).send(body)
+        return theirs.recv(10_000)
+
+
+def test_a_frame_is_a_length_and_a_body() -> None:
+    raw = Raw()
+    raw.answer(lambda ticket: iter([framed(ticket + VALUE)]))
+    assert raw.handle(1) == 3
+
+
+@pytest.mark.parametrize("bytes_sent", [0, 3, 4, 12, 20])
+@pytest.mark.parametrize("closes", [True, False], ids=["and closes", "and waits"])
+def test_half_a_frame_is_no_answer(bytes_sent: int, *, closes: bool) -> None:
+    def half(ticket: bytes) -> Iterator[bytes]:
+        yield framed(ticket + VALUE)[:bytes_sent]
+        if closes:
+            raw.stream.shutdown(socket.SHUT_RDWR)
+
+    raw = Raw()
+    raw.answer(half)
+    with pytest.raises(StudentGone if closes else StudentTimeout):
+        raw.handle(1)
+    assert raw.wall.record.gone
+    raw.wall.begin(0.5)
+    with pytest.raises(StudentGone):
+        raw.handle(2)
+
+
+def test_an_answer_in_drops_ends_at_the_cells_deadline() -> None:
+    def drops(ticket: bytes) -> Iterator[bytes]:
+        for byte in framed(ticket + encode(["value", "x" * 1000, None, []])):
+            yield bytes([byte])
+            time.sleep(0.01)
+
+    raw = Raw()
+    raw.answer(drops)
+    started = time.monotonic()
+    with pytest.raises(StudentTimeout):
+        raw.handle(1)
+    assert time.monotonic() - started < 5
+    assert raw.wall.record.gone
+
+
+def test_an_answer_in_drops_that_comes_in_time_is_one() -> None:
+    raw = Raw()
+    raw.wall.begin(20)
+    raw.answer(lambda ticket: (bytes([byte]) for byte in framed(ticket + VALUE)))
+    assert raw.handle(1) == 3
+
+
 @pytest.mark.parametrize(
     "output",
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import copy
+import decimal
 import enum
 import fractions
 import math
@@ -583,6 +584,8 @@ def test_an_object_array_of_numbers_crosses_as_numbers() -> None:
         collections.defaultdict(None, a=[1]),
         collections.deque([1, (2,)], 5),
         fractions.Fraction(1, 3),
+        decimal.Decimal("-1.50"),
+        decimal.Decimal("Infinity"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -625,6 +628,9 @@ FORGED_PARTS = {
     "an unknown class": packed(18, "Popen", {}),
     "a default that is no type of data": packed(18, "defaultdict", {}, "eval"),
     "a fraction of nothing": packed(18, "Fraction", 1, 0),
+    "a decimal of a billion digits": packed(18, "Decimal", "1e999999999"),
+    "a long decimal": packed(18, "Decimal", "1" * 100_000),
+    "a decimal of a word": packed(18, "Decimal", "one"),
     "a fraction of floats": packed(18, "Fraction", 1.5, 2),
     "a deque of negative length": packed(18, "deque", [1], -1),
     "no parts": packed(18, "deque"),
