@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.errors import CourseError, UsageError, plain
+from autograder.errors import CourseError, UsageError, counted, plain
 
 if TYPE_CHECKING:
     from autograder.course import Course
@@ -68,7 +68,9 @@ def sync(
         elif result.written:
             print(result.line)
     equal = sum(result.ok and not result.written for result in results)
-    print(f"{equal} of {len(results)} pairs {'are' if check else 'were'} equal")
+    one, more = ("is", "are") if check else ("was", "were")
+    verb = one if len(results) == 1 else more
+    print(f"{equal} of {counted(len(results), 'pair')} {verb} equal")
     _exit(all(result.ok for result in results))
 
 
@@ -188,7 +190,7 @@ def feedback(
         if page.path is None:
             _complain(page.message)
     place = course.feedback(assignment, "STUDENT").relative_to(course.root)
-    print(f"{sum(page.path is not None for page in written)} pages in {place}")
+    print(f"{counted(sum(page.path is not None for page in written), 'page')} in {place}")
     print(f"next: nbgrader release_feedback {assignment}")
     _exit(all(page.path is not None for page in written))
 

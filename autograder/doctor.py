@@ -23,7 +23,7 @@ from rich.table import Table
 
 from autograder.caveats import SHARED
 from autograder.course import Course
-from autograder.errors import CourseError
+from autograder.errors import CourseError, counted
 from autograder.settings import Grading
 
 LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
@@ -56,7 +56,7 @@ def examine(find_course: Callable[[], Course]) -> list[Check]:
     except CourseError as error:
         return [*checks, Check("course", False, str(error), "go to the course's folder")]
     count = len(course.assignments())
-    detail = f"{course.root}, {count} assignment{'' if count == 1 else 's'}"
+    detail = f"{course.root}, {counted(count, 'assignment')}"
     checks += [Check("course", True, detail), _trust(settings)]
     return [*checks, _gradebook(course), _exchange(course)]
 
@@ -203,9 +203,8 @@ def _gradebook(course: Course) -> Check:
         reason = str(getattr(error, "orig", error)).splitlines()[0]
         mend = "close what holds it; if it is of an older nbgrader: nbgrader db upgrade"
         return Check("gradebook", False, f"{_without_password(url)}: {reason}", mend)
-    return Check(
-        "gradebook", True, f"{_without_password(url)}: {count} assignments, {students} students"
-    )
+    held = f"{counted(count, 'assignment')}, {counted(students, 'student')}"
+    return Check("gradebook", True, f"{_without_password(url)}: {held}")
 
 
 def _without_password(url: str) -> str:

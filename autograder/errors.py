@@ -11,6 +11,11 @@ def plain(text: object) -> str:
     return "".join(c if c.isprintable() else "\ufffd" for c in line)
 
 
+def counted(number: int, thing: str) -> str:
+    """Return a number of things in words: `1 page`, `2 pages`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 class CourseError(Exception):
     """Something could not be done; `exit_code` follows the command line's contract."""
 

@@ -39,6 +39,10 @@ MAX_WORDS = 4 * carry.MAX_WORDS
 the test's generators: about a third of a second."""
 
 
+MAX_REASON = 2000
+"""Characters of why a lent function failed."""
+
+
 class StudentError(Exception):
     """The student's code raised something that is no ordinary exception of Python's."""
 
@@ -70,11 +74,21 @@ _ORDINARY = {
 }
 
 
+_TOLD = frozenset(
+    (
+        "AttributeError ImportError IndexError KeyError MemoryError ModuleNotFoundError NameError "
+        "OverflowError RecursionError RuntimeError TypeError UnboundLocalError ValueError "
+        "ZeroDivisionError"
+    ).split()
+)
+"""What a mistake raises. Any name more is one more word to tell a test's input with."""
+
+
 def _known_name(name: str) -> str:
-    """Return what a student is told: only a name of Python's, theirs could spell a test's input."""
-    name = name.partition("<")[0]
-    known = isinstance(getattr(builtins, name, None), type)
-    return name if known else "an exception of its own"
+    """Return what a student is told: a usual name of Python's, or of the class that it extends."""
+    name, _, extended = name.partition("<")
+    known = extended or name
+    return known if known in _TOLD else "an exception of its own"
 
 
 def _as_exception(name: str, message: str) -> Exception:
@@ -392,10 +406,10 @@ class Wall:
             raise
         except Exception as error:
             name = type(error).__name__
+            text = _clean(f"a lent function raised {name}: {error}"[:MAX_REASON]) + "\n"
+            self.record.show([{"output_type": "stream", "name": "stderr", "text": text}])
             name = name if name in _ORDINARY else "RuntimeError"
-            # What a check of the test's own says may hold what it expected.
-            message = "" if isinstance(error, AssertionError) else str(error)[:2000]
-            return encode(["raised", name, message])
+            return encode(["raised", name, _message_for_student(error)])
 
     def _receive(self, ticket: bytes, deadline: float) -> bytes:
         """Return the next frame, if it answers the question that has this ticket."""
@@ -474,6 +488,22 @@ class Wall:
         if verb == "next" and reply[0] == "stop":
             raise StopIteration
         return self._value(reply)
+
+
+def _message_for_student(error: Exception) -> str:
+    """Return what student code may know of why a lent function failed.
+
+    A message can be made of a test's values, what it expects among them. One that stands as it is
+    in the code that raised it was written to be read; an assertion's was not, by student code.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    written = trace.tb_frame.f_code.co_consts if trace is not None else ()
+    said = error.args[0] if len(error.args) == 1 else None
+    if type(said) is str and said in written and not isinstance(error, AssertionError):
+        return said[:MAX_REASON]
+    return "the given function failed"
 
 
 def _over(*_: Any, **__: Any) -> NoReturn:

@@ -42,14 +42,14 @@ def run(course: Course, monkeypatch, capsys):
 
 def test_sync_makes_the_missing_file_and_then_has_nothing_to_do(run) -> None:
     made = "source/double/double.py made from its notebook\n"
-    assert run("sync") == (0, made + "0 of 1 pairs were equal\n", "")
-    assert run("sync") == (0, "1 of 1 pairs were equal\n", "")
-    assert run("sync", "--check") == (0, "1 of 1 pairs are equal\n", "")
+    assert run("sync") == (0, made + "0 of 1 pair was equal\n", "")
+    assert run("sync") == (0, "1 of 1 pair was equal\n", "")
+    assert run("sync", "--check") == (0, "1 of 1 pair is equal\n", "")
 
 
 def test_sync_check_exits_1_and_names_what_differs(run) -> None:
     code, out, err = run("sync", "--check")
-    assert (code, out) == (1, "0 of 1 pairs are equal\n")
+    assert (code, out) == (1, "0 of 1 pair is equal\n")
     assert err == "course: source/double/double.py is missing: run `course sync`\n"
 
 

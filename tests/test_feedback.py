@@ -11,6 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 import tiny
+from jinja2 import Template
 from nbgrader.api import Gradebook
 from tiny import NAME, RIGHT
 
@@ -27,6 +28,12 @@ STUDENTS = {
     "right": RIGHT,
     "mean": {**RIGHT, "total": "def total(values):\n    return float(np.mean(values))"},
     "spy": {**RIGHT, "total": PRINTS, "sign": SAYS, "double": TELLS},
+    "chooses": {
+        **RIGHT,
+        "total": "def total(values):\n    raise BlockingIOError",
+        "sign": "def sign(x):\n    raise np.linalg.LinAlgError",
+        "double": "def double(x):\n    return [][x]",
+    },
     "stub": {},
     "loop": {**RIGHT, "total": "def total(values):\n    while True: pass"},
     "markup": {**RIGHT, "essay": "<script>alert(1)</script> <b>because</b>"},
@@ -94,6 +101,23 @@ def test_what_student_code_prints_or_raises_in_a_hidden_test_is_not_shown(course
     assert "np.float64" not in seen
     assert "I_saw_" not in re.sub(r"I_saw_2\b|I_saw_\{x\}", "", seen)
     assert "the input was <b>3" not in seen
+
+
+def test_a_usual_exception_is_named_and_no_other_one(course) -> None:
+    """A choice among all of Python's names would be a way to tell a hidden input."""
+    seen = read(course, "chooses")
+    assert "failed: your code raised IndexError" in seen
+    assert "failed: your code raised ValueError" in seen, "what LinAlgError extends"
+    assert "failed: your code raised an exception of its own" in seen
+    assert "raised BlockingIOError" not in seen
+
+
+def test_one_point_is_no_points(course) -> None:
+    assert "11 points" in read(course, "right")
+    head = (pages.TEMPLATES / "verdicts" / "index.html.j2").read_text().partition("</h1>")[0]
+    shown = Template("<h1" + head.partition("<h1")[2])
+    worth = {"notebook": NAME, "score": 0.5, "max_score": 1}
+    assert shown.render(resources={"nbgrader": worth}).endswith("0.5 of 1 point")
 
 
 def test_verdicts_are_words_for_a_student(course) -> None:

@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -27,9 +28,12 @@ from tiny import DOUBLE, NAME, RIGHT, SIGN, TOTAL
 from autograder import grade as grading
 from autograder.course import Course
 from autograder.grade import MARK, Result
-from autograder.grader import _points
+from autograder.grader import MAX_RESTARTS, Rules, _points
+from autograder.grader import grade as grade_one
 from autograder.sheet import Sheet
 from autograder.shell import Ran
+from autograder.wall import Wall
+from autograder.wire import Channel
 
 SECRET = "5ec7e7" * 10
 CANARY = "another_students_answer"
@@ -799,6 +803,62 @@ def test_partial_credit_is_the_number_on_a_tests_last_line(last_line: str, score
     ]
     assert _points(test, Ran(None, result)) == score
     assert _points(test, Ran(ValueError(), result)) == 0.0
+
+
+# A process that ends again and again.
+
+
+class Deaf:
+    """A student's process that answers nothing, each time that it is started."""
+
+    def __init__(self) -> None:
+        self.caveats: list[str] = []
+        self.opened = self.waited = 0
+        self._ends: list[socket.socket] = []
+
+    def open(self) -> Wall:
+        self.opened += 1
+        ours, theirs = socket.socketpair()
+        self._ends.append(theirs)
+        wall = Wall(Channel(ours), self.interrupt)
+        wall.grace = 0.0
+        return wall
+
+    def interrupt(self) -> None:
+        self.waited += 1
+
+    def close(self) -> dict[str, float]:
+        return {}
+
+
+class Nothing:
+    """A grader's shell in which nothing is bound."""
+
+    def __init__(self) -> None:
+        self.namespace: dict[str, Any] = {}
+
+    def run(self, source: str) -> Ran:
+        return Ran(NameError(), None)
+
+
+def test_a_process_that_answers_nothing_is_not_waited_for_in_every_cell() -> None:
+    texts = [json.dumps(tiny.source()).encode()] * 2
+    theirs = Deaf()
+    graded = grade_one(
+        Sheet.parse(NAME, NAME, *texts),
+        texts[0],
+        "here",
+        secret=b"s",
+        student=theirs,
+        shell=Nothing(),  # type: ignore[arg-type]
+        rules=Rules(cell_seconds=0.1),
+        misconceptions=list,
+        caveats=[],
+    )
+    assert theirs.opened == 1 + MAX_RESTARTS
+    assert theirs.waited == theirs.opened, "what broke off is not waited for again"
+    tests = [score for score in graded.scores if score.grade_id != "essay"]
+    assert {(score.status, score.score) for score in tests} == {("stopped", 0.0)}
 
 
 def test_a_number_of_points_beyond_any_float_is_none() -> None:

@@ -402,19 +402,54 @@ def test_errors_of_a_callback_reach_the_student_by_an_ordinary_name(theirs) -> N
     class Own(Exception):
         pass
 
-    def raising(error: Exception) -> Callable:
-        def g() -> None:
-            raise error
+    def g() -> None:
+        raise ValueError("no")
 
-        return g
+    def h() -> None:
+        raise Own("mine")
 
-    assert f(raising(ValueError("no"))) == ["ValueError", "no"]
-    assert f(raising(Own("mine"))) == ["RuntimeError", "mine"]
-    assert f(raising(AssertionError("expected 5"))) == ["AssertionError", ""]
-    assert f(lambda: object()) == [
-        "TypeError",
-        "a object cannot be handed to student code: hand over data or a function",
-    ]
+    assert f(g) == ["ValueError", "no"]
+    assert f(h) == ["RuntimeError", "mine"]
+    assert f(lambda: object()) == ["TypeError", "the given function failed"]
+    assert "a object cannot be handed to student code" in str(theirs.wall.record.outputs)
+
+
+def test_no_value_of_a_test_crosses_in_the_message_of_a_callbacks_error(theirs) -> None:
+    """Only what stands as it is in the code that raised it: no expected value does, in words."""
+    f = theirs.get(
+        "f",
+        "def f(g):\n    try:\n        g(3)\n    except Exception as e:\n"
+        "        return [type(e).__name__, *map(str, e.args)]",
+    )
+    expected, table = 271828.0, {"a": 1}
+
+    def asserts(x: float) -> None:
+        assert x == expected, f"expected {expected}"
+
+    def asserts_in_words(x: float) -> None:
+        assert x == expected, "expected 271828"
+
+    def raises(x: float) -> None:
+        raise ValueError(f"{x} is not {expected}")
+
+    def raises_a_value(x: float) -> None:
+        raise ValueError(expected)
+
+    def raises_two(x: float) -> None:
+        raise ValueError("expected", expected)
+
+    def fails(x: float) -> None:
+        float("271828" + "x")
+
+    def looks_up(x: float) -> None:
+        table[str(expected)]
+
+    functions = (asserts, asserts_in_words, raises, raises_a_value, raises_two, fails, looks_up)
+    names = {function.__name__: f(function) for function in functions}
+    kinds = ["AssertionError"] * 2 + ["ValueError"] * 4 + ["KeyError"]
+    assert [name for name, _ in names.values()] == kinds
+    assert "271828" not in str(names)
+    assert str(theirs.wall.record.outputs).count("271828") >= 6, "the TA sees why"
 
 
 def test_the_student_cannot_hide_an_endless_stream_of_callbacks(theirs, monkeypatch) -> None:
