@@ -1,4 +1,4 @@
-"""Fork until it is refused, two hundred times at most."""
+"""Fork until it is refused, a hundred times at most."""
 
 from tests.attacks.weakenings import no_limits
 
@@ -6,14 +6,14 @@ CODE = """
 import os, time
 started = 0
 try:
-    for _ in range(200):
+    for _ in range(100):
         if os.fork() == 0:
             time.sleep(5)
             os._exit(0)
         started += 1
 except OSError:
     pass
-if started > 100:
+if started > 80:
     print('@TAG@'[::-1])
 """
 CELLS = {"double": CODE}

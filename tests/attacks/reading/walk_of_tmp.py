@@ -4,8 +4,9 @@ from tests.attacks.weakenings import no_room
 
 CODE = """
 import os
-for folder, _, names in os.walk('/tmp'):
-    if folder.endswith('/host') and 'secret.txt' in names:
+for folder, folders, names in os.walk('/tmp'):
+    folders[:] = [name for name in folders if name.startswith('attacks-') or name == 'host']
+    if 'secret.txt' in names:
         print(open(os.path.join(folder, 'secret.txt')).read())
 """
 CELLS = {"double": CODE}
