@@ -41,6 +41,11 @@ MARK = ".grading.json"
 
 MAX_MARK_BYTES = 2**20
 
+OTHER_INPUTS = (
+    "the tests handed other inputs to this code than when it was graded before: either the code or "
+    "a test of the source uses something that no seed decides"
+)
+
 BATCH_SECONDS = 0.5
 """How long results may wait to be saved together: a commit for each would cost more than most
 submissions, and whoever watches wants to see something move."""
@@ -68,6 +73,12 @@ class Result:
     cpu_seconds: float = 0.0
     level: str = ""
     """Name of the isolation level that held for the student's code."""
+    seeds: str = ""
+    """Which secret the seeds were made of: with it, this engine and these files a run can be
+    repeated."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """By notebook, digest of what the tests handed to the student's code: a run that repeats this
+    one has the same."""
 
 
 Watch = Callable[[Result, int], None]
@@ -148,6 +159,11 @@ class Setup:
     """Changes when a result might: tests, hints, limits, engine, packages, trust, level."""
     level: str
     """Name of the isolation level that works on this machine, or of none if that was asked for."""
+
+    @property
+    def seeds(self) -> str:
+        """Which secret the seeds are made of."""
+        return hmac.digest(self.message["secret"], b"which secret", "sha256").hex()[:16]
 
     @classmethod
     def read(cls, course: Course, assignment: str, *, unsafe: bool = False) -> Setup:
@@ -388,8 +404,9 @@ class _Work:
         )
 
     def _summarize(self, student: str, graded: dict[str, dict]) -> Result:
-        result = Result(student, "graded", level=self._setup.level)
-        for part in graded.values():
+        result = Result(student, "graded", level=self._setup.level, seeds=self._setup.seeds)
+        for name, part in sorted(graded.items()):
+            result.inputs[name] = part["inputs"]
             for score in part["scores"]:
                 result.statuses[score["grade_id"]] = score["status"]
                 result.max_score += score["points"]
@@ -409,7 +426,21 @@ class _Work:
                 result.level = part["level"]
             result.caveats += [line for line in part["caveats"] if line not in result.caveats]
             result.cpu_seconds += part["usage"].get("cpu_seconds", 0.0)
+        if self._has_other_inputs(result):
+            result.notes.append(OTHER_INPUTS)
         return result
+
+    def _has_other_inputs(self, result: Result) -> bool:
+        """Whether the same submission met other inputs when it was graded before."""
+        mark = self._mark(result.student)
+        if mark.get("key") != self._keys[result.student]:
+            return False
+        before = mark["result"]
+        cut_short = {"timed out", "stopped"} & {
+            *result.statuses.values(),
+            *before["statuses"].values(),
+        }
+        return not cut_short and before["inputs"] != result.inputs
 
     def _put_in_place(self, student: str, texts: dict[str, str], result: Result) -> None:
         """Swap in the student's autograded folder, whole."""

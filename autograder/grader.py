@@ -100,6 +100,9 @@ class Graded:
     caveats: list[str]
     """What every report of this run says (`autograder.caveats`)."""
     usage: dict[str, float]
+    inputs: str
+    """Digest of what the tests handed to the student's code, which a repeated run hands over again.
+    Made with the secret: to whoever has not that, it tells nothing."""
 
 
 def seed(secret: bytes, *parts: str) -> int:
@@ -136,6 +139,7 @@ def grade(
         notes=[*arranged.notes, *session.notes],
         caveats=caveats,
         usage=usage,
+        inputs=session.inputs.hexdigest(),
     )
 
 
@@ -168,6 +172,7 @@ class _Session:
         self.arranged = arranged
         self.scores: dict[str, Score] = {}
         self.notes: list[str] = []
+        self.inputs = hmac.new(secret, b"inputs", "sha256")
         self._secret = secret
         self._content = content
         self._student = student
@@ -298,6 +303,8 @@ class _Session:
         number = self._seed("grader", cell.grade_id)
         ran = self._run_test(cell, number)
         record = self._wall.record
+        for call in record.calls:
+            self.inputs.update(hashlib.sha256(call.frame).digest())
         score = Score(
             grade_id=cell.grade_id,
             question=self._question[cell.grade_id],

@@ -6,6 +6,7 @@ The driver's side. Holds sockets to its own processes; knows nothing of scores o
 from __future__ import annotations
 
 import contextlib
+import hmac
 import selectors
 import socket
 import subprocess
@@ -17,8 +18,8 @@ from typing import Any
 from autograder.errors import CourseError
 from autograder.wire import Channel, WireError, decode, encode
 
-ZYGOTE = (sys.executable, "-I", "-m", "autograder.zygote")
-"""The program that becomes a warm interpreter."""
+ZYGOTE = (sys.executable, "-s", "-P", "-m", "autograder.zygote")
+"""The program that becomes a warm interpreter: `-I`, but for the one variable that it is given."""
 
 
 @contextlib.contextmanager
@@ -30,6 +31,12 @@ def _or_killed() -> Iterator[None]:
         raise CourseError(
             "a grading process was killed: run the command again, it resumes"
         ) from None
+
+
+def _hash_seed(secret: bytes, side: str) -> str:
+    """Return what decides the order of sets: the same in every run, and each side's its own."""
+    number = int.from_bytes(hmac.digest(secret, f"hashes\0{side}".encode(), "sha256")[:4], "little")
+    return str(max(number, 1))  # 0: no salt at all
 
 
 class Pool:
@@ -48,8 +55,11 @@ class Pool:
             graders.append((driver, zygote))
             students.append(control)
         self._processes = [
-            self._start("student", modules, [[s] for s in students]),
-            self._start("grader", modules, [list(pair) for pair in graders]),
+            self._start(side, _hash_seed(setup["secret"], side), modules, ends)
+            for side, ends in (
+                ("student", [[control] for control in students]),
+                ("grader", [list(pair) for pair in graders]),
+            )
         ]
         for end in [*students, *(end for pair in graders for end in pair)]:
             end.close()
@@ -57,7 +67,7 @@ class Pool:
             channel.send(encode(setup))
 
     def _start(
-        self, side: str, modules: Iterable[str], ends: list[list[socket.socket]]
+        self, side: str, hash_seed: str, modules: Iterable[str], ends: list[list[socket.socket]]
     ) -> subprocess.Popen:
         fds = [[end.fileno() for end in group] for group in ends]
         return subprocess.Popen(
@@ -73,6 +83,7 @@ class Pool:
                 "OMP_NUM_THREADS": "1",
                 "OPENBLAS_NUM_THREADS": "1",
                 "MKL_NUM_THREADS": "1",
+                "PYTHONHASHSEED": hash_seed,
                 "NBGRADER_EXECUTION": "autograde",  # as nbgrader says to the kernel
             },
             pass_fds=[fd for group in fds for fd in group],

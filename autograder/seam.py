@@ -25,7 +25,7 @@ from traitlets import Integer
 from autograder import records
 from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError
-from autograder.grade import Setup
+from autograder.grade import MARK, Setup
 from autograder.handed_in import helper_files, read_regular
 from autograder.pool import Pool
 from autograder.sheet import MAX_NOTEBOOK_BYTES
@@ -55,6 +55,11 @@ def _drop_pool() -> None:
         _kept.popitem()[1][1].close()
 
 
+def _course(step: NbGraderPreprocessor) -> Course:
+    root = Path(CourseDirectory(parent=step).root or ".").resolve()
+    return Course.configured(root, step.config)
+
+
 class Execute(NbGraderPreprocessor):
     """In the place of nbgrader's `Execute`: grades the file that the student handed in."""
 
@@ -64,8 +69,7 @@ class Execute(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Return the graded notebook; the scores go to `SaveAutoGrades` by `resources`."""
-        root = Path(CourseDirectory(parent=self).root or ".").resolve()
-        course = Course.configured(root, self.config)
+        course = _course(self)
         about = resources["nbgrader"]
         assignment, student, name = about["assignment"], about["student"], about["notebook"]
         setup, pool = _pool(course, assignment)
@@ -127,6 +131,10 @@ class HideTests(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Treat the cells of an autograded notebook, in their order."""
+        # nbgrader copies every file beside the graded notebook; this one is the grader's record.
+        if (about := resources.get("nbgrader")) is not None:
+            folder = _course(self).feedback(about["assignment"], about["student"])
+            (folder / MARK).unlink(missing_ok=True)
         hidden_before = False
         for cell in nb.cells:
             hidden_before |= self._treat(cell, hidden_before=hidden_before)
