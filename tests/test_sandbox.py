@@ -29,6 +29,7 @@ from autograder.errors import SandboxError
 from autograder.sandbox import (
     Limits,
     Room,
+    cgroups,
     home,
     interrupt,
     kernel,
@@ -179,6 +180,53 @@ def torch_allocate(gigabytes: float) -> int:
     import torch
 
     return torch.ones(int(gigabytes * 2**28)).numel()
+
+
+def allocate_until_refused(megabytes: int) -> int:
+    """Take memory and write to it, up to an amount; return how much it was when it was refused."""
+    taken: list[bytes] = []
+    try:
+        while len(taken) < megabytes:
+            taken.append(b"x" * 2**20)
+    except MemoryError:
+        pass
+    return len(taken)
+
+
+def allocate_together(number: int, megabytes: int) -> int:
+    """Have so many processes hold so much each at the same time; return how many came to it."""
+    ready, done = os.pipe()
+    for _ in range(number):
+        if os.fork() == 0:
+            held = b"x" * (megabytes * 2**20)
+            os.write(done, held[:1])
+            time.sleep(60)
+            os._exit(0)
+    os.close(done)
+    os.set_blocking(ready, False)
+    came, end = 0, time.monotonic() + 10
+    while came < number and time.monotonic() < end:
+        with contextlib.suppress(BlockingIOError):
+            if not (said := os.read(ready, number)):
+                break
+            came += len(said)
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(-1, os.WNOHANG) != (0, 0):
+                break
+        time.sleep(0.01)
+    return came
+
+
+def join_group(paths: list[str]) -> dict[str, Any]:
+    """Try to leave the group for one that this process's user may write to."""
+    found = {}
+    for path in paths:
+        try:
+            Path(path).write_text("0")
+            found[path] = "moved"
+        except OSError as error:
+            found[path] = errno.errorcode[error.errno or 0]
+    return found
 
 
 def fork_bomb(name: str, seconds: float) -> str:
@@ -661,6 +709,8 @@ def _serve_one(asked: dict[str, Any]) -> dict[str, Any]:
             ours.settimeout(1)
             return {"refused": str(error), "said": ours.recv(1 << 20).decode()}
         theirs.close()
+        group = child.group
+        bounded = cgroups.holding(group, child.pid) if group is not None else frozenset()
         if "interrupt_after" in asked:
             time.sleep(asked["interrupt_after"])
             interrupt(child)
@@ -685,6 +735,7 @@ def _serve_one(asked: dict[str, Any]) -> dict[str, Any]:
             while piece := ours.recv(1 << 20):
                 text += piece
         said = {"level": child.level.name, "usage": vars(usage), **watched}
+        said["bounded"] = sorted(bounded)
         return {**json.loads(text or b"{}"), **said}
 
 
@@ -761,9 +812,13 @@ def _serve_beside(asked: dict[str, Any]) -> dict[str, Any]:
 def _serve_broken(asked: dict[str, Any]) -> dict[str, Any]:
     """Serve one request with one step made to fail (in the parent's code, before the fork)."""
     owner, name = (
-        {"kernel": kernel, "limits": limits, "process": process, "landlock": landlock}[
-            asked["broken"][0]
-        ],
+        {
+            "kernel": kernel,
+            "limits": limits,
+            "process": process,
+            "landlock": landlock,
+            "cgroups": cgroups,
+        }[asked["broken"][0]],
         (asked["broken"][1]),
     )
 
@@ -776,6 +831,13 @@ def _serve_broken(asked: dict[str, Any]) -> dict[str, Any]:
         return _serve_one(asked)
     finally:
         setattr(owner, name, whole)
+
+
+def _serve_places(_: dict[str, Any]) -> dict[str, Any]:
+    """Say where this interpreter may make control groups."""
+    places, refused = cgroups.places()
+    found = {str(place.folder): sorted(place.bounds) for place in places}
+    return {"places": found, "refused": refused}
 
 
 def _become_nobody() -> None:
@@ -819,6 +881,7 @@ def _serve() -> None:
         "forbidden": _serve_forbidden,
         "broken": _serve_broken,
         "beside": _serve_beside,
+        "places": _serve_places,
     }
     print(json.dumps({"uid": os.getuid(), "threads": len(os.listdir("/proc/self/task"))}))
     sys.stdout.flush()
@@ -880,11 +943,15 @@ class Zygote:
         return line
 
     def ask(self, where: str, do: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        self.start(where, do, *arguments, **more)
+        return json.loads(self._line())
+
+    def start(self, where: str, do: Callable[..., Any], *arguments: Any, **more: Any) -> None:
+        """Ask and do not wait for the answer."""
         asked = {"where": where, "do": do.__name__, "arguments": arguments, **more}
         assert self.process.stdin
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
-        return json.loads(self._line())
 
     def inside(self, do: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
         """Run in a room; return what it returned, or the whole answer if it raised."""
@@ -895,6 +962,22 @@ class Zygote:
         """Run in a plain fork of the same interpreter: the control."""
         said = self.ask("outside", do, *arguments)
         return said.get("value", said)
+
+    def groups(self) -> list[Path]:
+        """Return where it makes control groups; skip the test if that is not allowed here."""
+        said = self.ask("places", who)
+        if said["refused"]:
+            pytest.skip(f"no control groups to use here: {said['refused']}")
+        return [Path(folder) for folder in said["places"]]
+
+    def left_groups(self) -> list[Path]:
+        """Return the groups that it made and that are there now."""
+        return self.left_groups_of(self.groups())
+
+    def left_groups_of(self, folders: list[Path]) -> list[Path]:
+        """Return those that are there now in these folders; asks it nothing."""
+        name = f"course-student-{self.process.pid}-*"
+        return [group for folder in folders for group in folder.glob(name)]
 
     def close(self) -> None:
         assert self.process.stdin
@@ -1139,6 +1222,89 @@ def test_ten_gigabytes_are_a_memory_error(zygote: Zygote) -> None:
     assert zygote.inside(allocate, 1) == 2**30  # the limit counts from the warm interpreter up
 
 
+def test_one_process_alone_meets_a_memory_error_first(zygote: Zygote) -> None:
+    limit = {"memory_bytes": 256 * 2**20}
+    # a little more is what the warm interpreter had mapped and not used
+    assert 200 <= zygote.inside(allocate_until_refused, 1000, limits=limit) <= 400
+
+
+def test_processes_are_bounded_together(zygote: Zygote) -> None:
+    groups = zygote.groups()
+    if zygote.alone:
+        assert zygote.ask("inside", who)["bounded"] == ["memory", "pids"]
+        return
+    limit = {"memory_bytes": 192 * 2**20, "home_bytes": 2**20}
+    assert zygote.inside(allocate_together, 10, 128, limits=limit) < 10
+    # Control, and what happens on a machine without groups: each of them is below its own limit.
+    broken = ["cgroups", "_new"]
+    said = zygote.ask("broken", allocate_together, 10, 128, limits=limit, broken=broken)
+    assert (said["value"], said["bounded"]) == (10, [])
+    assert groups
+    assert not zygote.left_groups()
+
+
+@pytest.fixture(params=[level.name for level in process.LEVELS])
+def delegated(request: pytest.FixtureRequest) -> Iterator[Zygote]:
+    """The warm interpreter of a normal user to whom groups of its own were delegated."""
+    places, refused = cgroups.places()
+    if refused or os.geteuid() != 0:
+        pytest.skip(f"nobody delegates control groups here: {refused or 'this is not root'}")
+    scratch = Path(tempfile.mkdtemp(prefix="sandbox-"))
+    scratch.chmod(0o777)
+    made = Zygote("become-nobody", request.param, scratch)
+    given = [place.folder / f"try-{made.process.pid}" for place in places]
+    for folder in given:
+        folder.mkdir()
+        os.chown(folder, 65534, 65534)
+        for name in ("cgroup.procs", "tasks", "cgroup.subtree_control"):
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(folder / name, 65534, 65534)
+        (folder / "cgroup.procs").write_text(str(made.process.pid))
+    yield made
+    made.close()
+    shutil.rmtree(scratch)
+    for folder in given:
+        for left in folder.glob("course-student-*"):
+            left.rmdir()
+        folder.rmdir()
+
+
+def test_a_normal_user_makes_groups_where_they_were_delegated(delegated: Zygote) -> None:
+    assert len(delegated.groups()) == 2
+    assert delegated.ask("inside", who)["bounded"] == ["memory", "pids"]
+    if delegated.alone:  # exactly, where the rlimit counts what else this user runs
+        assert delegated.inside(thread_bomb, limits={"processes": 20}) == 19
+    else:
+        limit = {"memory_bytes": 192 * 2**20, "home_bytes": 2**20}
+        assert delegated.inside(allocate_together, 10, 128, limits=limit) < 10
+    assert not delegated.left_groups()
+
+
+def test_one_cannot_leave_the_group(delegated: Zygote) -> None:
+    paths = [str(folder / "cgroup.procs") for folder in delegated.groups()]
+    assert set(delegated.outside(join_group, paths).values()) == {"moved"}
+    kept = "EACCES" if delegated.alone else "ENOENT"
+    assert set(delegated.inside(join_group, paths).values()) == {kept}
+
+
+def test_a_group_that_a_killed_run_left_is_removed_by_the_next(zygote: Zygote) -> None:
+    folders = zygote.groups()
+    way, scratch = "serve" if zygote.uid == os.getuid() else "become-nobody", zygote.scratch
+    other = Zygote(way, zygote.level, scratch)
+    other.start("inside", named_sleep, "grouped")
+    assert _until(lambda: _named("grouped") == 1)
+    left = other.left_groups_of(folders)
+    assert len(left) == len(folders)
+    other.process.kill()
+    other.process.wait()
+    assert _until(lambda: _named("grouped") == 0)
+    assert other.left_groups_of(folders) == left
+    last = Zygote(way, zygote.level, scratch)
+    assert last.inside(who)
+    last.close()
+    assert other.left_groups_of(folders) == []
+
+
 def test_memory_cannot_be_taken_past_the_limit_in_anonymous_files(zygote: Zygote) -> None:
     assert zygote.outside(anonymous_files, 8) == 8 * 2**20
     assert zygote.inside(anonymous_files, 8)["errno"] == errno.EPERM
@@ -1248,10 +1414,7 @@ def test_a_room_ends_with_the_interpreter_that_made_it(zygote: Zygote, tmp_path:
     scratch = Path(tempfile.mkdtemp(prefix="sandbox-"))
     scratch.chmod(0o777)
     other = Zygote(way, zygote.level, scratch)
-    assert other.process.stdin
-    asked = {"where": "inside", "do": "named_sleep", "arguments": ["orphaned"]}
-    other.process.stdin.write(json.dumps(asked) + "\n")
-    other.process.stdin.flush()
+    other.start("inside", named_sleep, "orphaned")
     assert _until(lambda: _named("orphaned") == 1)
     other.process.kill()
     other.process.wait()

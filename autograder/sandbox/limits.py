@@ -12,7 +12,8 @@ class Limits:
     cpu_seconds: int = 120
     """CPU time of each process, in seconds; past it the kernel kills."""
     memory_bytes: int = 2 * 2**30
-    """Address space beyond what the warm interpreter had mapped already, per process."""
+    """Address space of each process beyond what the warm interpreter had mapped already; with
+    control groups also what all of them may hold, see `together`."""
     processes: int = 64
     """Processes and threads together."""
     file_bytes: int = 64 * 2**20
@@ -27,6 +28,16 @@ def mapped_bytes() -> int:
     """Return the address space that this process has mapped now."""
     pages = int(Path("/proc/self/statm").read_bytes().split()[0])
     return pages * resource.getpagesize()
+
+
+def together(limits: Limits, mapped: int) -> int:
+    """Return how much memory all processes of one submission may hold together.
+
+    As much as one of them can by its address space and a full home: one alone meets its own limit
+    first, which is a MemoryError, and the pages that it shares with the warm interpreter, which
+    are not counted here, are a margin for what the kernel keeps for it.
+    """
+    return mapped + limits.memory_bytes + limits.home_bytes
 
 
 def apply(limits: Limits, mapped: int) -> None:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from autograder.errors import SandboxError
-from autograder.sandbox import kernel, landlock, process
+from autograder.sandbox import cgroups, kernel, landlock, process
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import Room
 
@@ -219,8 +219,23 @@ def _isolation() -> Check:
 
 
 def _cgroups() -> Check:
-    own = Path("/proc/self/cgroup").read_text().split("0::", 1)[-1].strip().lstrip("/")
-    folder = Path("/sys/fs/cgroup") / own
-    writable = (folder / "cgroup.controllers").exists() and os.access(folder, os.W_OK)
-    detail = "version 2, writable" if writable else "none of version 2 to write to"
-    return Check("cgroups", True, f"{detail}; not needed, rlimits bound each process")
+    """Try whether a student's process is in a group of its own, by the kernel's list."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        try:
+            child = process.spawn(Room(), Limits(), theirs, lambda channel: channel.recv(1))
+        except SandboxError:
+            return Check("cgroups", False, "no room to try them with", needed=False)
+        held = cgroups.holding(child.group, child.pid) if child.group is not None else frozenset()
+        process.kill(child)
+    places, refused = cgroups.places()
+    bounded = " and ".join(sorted(held)) or "nothing"
+    if refused or not held:
+        mend = (
+            "Memory is then bounded for each process, not for all of a submission together. With "
+            "systemd, grade in a scope of your own: systemd-run --user --scope course grade."
+        )
+        detail = f"bound {bounded}: {refused or 'entering one is refused'}"
+        return Check("cgroups", False, detail, mend, needed=False)
+    versions = " and ".join(sorted({str(place.version) for place in places}))
+    return Check("cgroups", True, f"version {versions}, bound {bounded} of a submission as a whole")

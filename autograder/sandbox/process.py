@@ -24,8 +24,8 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from autograder.errors import SandboxError
+from autograder.sandbox import cgroups, kernel, landlock, syscalls
 from autograder.sandbox import home as homes
-from autograder.sandbox import kernel, landlock, syscalls
 from autograder.sandbox import limits as bounds
 from autograder.sandbox import room as rooms
 from autograder.sandbox.home import Home
@@ -39,7 +39,6 @@ _NAMESPACES = (
     | kernel.CLONE_NEWNET
     | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS
-    | kernel.CLONE_NEWCGROUP
 )
 _READY = b"ready"
 # What of /proc a process without namespaces may read: about itself, nothing of the machine.
@@ -107,6 +106,8 @@ class Child:
     limits: Limits
     home: Home | None = None
     """Its folders, where it has no file system of its own."""
+    group: cgroups.Group | None = None
+    """Its control group, where this machine lets us make one."""
     _ended: list[Usage] = field(default_factory=list, repr=False, compare=False)
 
 
@@ -178,13 +179,15 @@ def spawn(
         if closed and not kernel.may_read_all():
             homes.remove(home)
             raise SandboxError(_explain("reach what is given", errno.EACCES))
+    mapped = bounds.mapped_bytes()
+    group = cgroups.make(bounds.together(limits, mapped), limits.processes)
     report, answer = os.pipe2(os.O_CLOEXEC)
     setup = _Setup(
         plan,
         program,
         files,
         limits,
-        bounds.mapped_bytes(),
+        mapped,
         as_root,
         caller,
         answer,
@@ -192,6 +195,7 @@ def spawn(
         version,
         home,
         closed,
+        group,
     )
     # Blocked until the child has handlers of its own: none of the parent's may run in it.
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -203,11 +207,13 @@ def spawn(
         os.close(report)
         if home is not None:
             homes.remove(home)
+        if group is not None:
+            cgroups.remove(group)
         raise SandboxError(_explain("make namespaces", error.errno or 0)) from error
     finally:
         os.close(answer)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-    child = Child(pid, os.pidfd_open(pid), level, limits, home)
+    child = Child(pid, os.pidfd_open(pid), level, limits, home, group)
     with os.fdopen(report, "rb") as pipe:
         said = pipe.read()
     if said == _READY:
@@ -294,6 +300,8 @@ def wait(child: Child, timeout: float | None) -> Usage | None:
     child._ended.append(usage)
     if child.home is not None:
         homes.remove(child.home)
+    if child.group is not None:
+        cgroups.remove(child.group)
     return usage
 
 
@@ -322,6 +330,7 @@ class _Setup:
     closed: bool
     """Whether what is given lies where the student's user may not go, and Landlock alone decides
     what it can read."""
+    group: cgroups.Group | None
 
 
 def _child(setup: _Setup, channel: socket.socket, main: Callable[..., object]) -> NoReturn:
@@ -334,6 +343,9 @@ def _child(setup: _Setup, channel: socket.socket, main: Callable[..., object]) -
 
     try:
         try:
+            if setup.group is not None:
+                now("enter its control group")
+                cgroups.enter(setup.group)
             close = _close_room if setup.home is None else _close_alone
             close(setup, channel.fileno(), now)
         except BaseException as error:
@@ -360,6 +372,8 @@ def _close_room(setup: _Setup, channel: int, step: Callable[[str], None]) -> Non
         step("map the user")
         _map_user(own, *setup.caller)
     owner = NOBODY if setup.as_root else USER
+    step("make namespaces")
+    kernel.unshare(kernel.CLONE_NEWCGROUP)  # not by the fork: its root is the group that one is in
     rooms.build(setup.plan, setup.limits.home_bytes, owner, step)
     step("name the machine")
     kernel.sethostname(b"student")

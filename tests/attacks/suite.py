@@ -16,7 +16,8 @@ anybody may write, and the socket `door`), `@WORD@` for an abstract socket's nam
 course's folder, and `@VICTIM@` for the pid of a process outside, this attack's own to harm. The
 driver's environment holds `secret.txt`'s word too. An attack that gains something which only its
 own process can see prints its tag backwards: `after.proved` (a traceback shows it forwards).
-`NEEDS_ROOT = True` says that the control succeeds only where root runs the suite.
+`NEEDS_ROOT = True` says that the control succeeds only where root runs the suite,
+`NEEDS_CGROUPS = True` that the attack fails only where control groups can be made.
 
 An attack stops by itself once it has proved its point: a fork bomb that forks two hundred times.
 """
@@ -80,6 +81,11 @@ class Attack:
     def needs_root(self) -> bool:
         """Whether its control can succeed only for root."""
         return getattr(self.module, "NEEDS_ROOT", False)
+
+    @property
+    def needs_cgroups(self) -> bool:
+        """Whether it fails only where this user may make control groups."""
+        return getattr(self.module, "NEEDS_CGROUPS", False)
 
     @property
     def control_name(self) -> str:

@@ -72,10 +72,18 @@ def host_ipc() -> None:
     no_filter()
 
 
+def no_cgroup() -> None:
+    """No control group: rlimits bound each process by itself."""
+    from autograder.sandbox import cgroups
+
+    cgroups.make = lambda memory_bytes, processes: None
+
+
 def no_limits() -> None:
-    """No rlimits."""
+    """No rlimits, and no control group, which would bound some of the same."""
     from autograder.sandbox import limits
 
+    no_cgroup()
     limits.apply = lambda limits, mapped: None
 
 
