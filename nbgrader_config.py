@@ -17,6 +17,7 @@ c.CourseDirectory.ignore = [
 
 # The seam: our executor in the place of nbgrader's, so that `nbgrader autograde`, the formgrader's
 # Autograde button and `course grade` all decide scores in the same way.
+c.Autograde.exporter_class = "autograder.seam.Exporter"
 c.Autograde.autograde_preprocessors = [
     "autograder.seam.Execute",
     "nbgrader.preprocessors.LimitOutput",

@@ -10,6 +10,7 @@ import glob
 import logging
 import multiprocessing
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -103,15 +104,19 @@ def write_page(root: Path, assignment: str, student: str) -> Page:
     converter.config.HTMLExporter.extra_template_paths = paths
     converter.force = True
     converter.log.setLevel(logging.CRITICAL)
+    folder = course.feedback(assignment, student)
     try:
         with time_limit(PAGE_SECONDS):
             converter.start()
     except OutOfTime:
+        shutil.rmtree(folder, ignore_errors=True)  # as nbgrader does with what failed
         return Page(student, None, f"no feedback for {student}: not done in {PAGE_SECONDS:g} s")
     except Exception as error:
         reason = str(error) or type(error).__name__
         return Page(student, None, f"no feedback for {student}: {reason.splitlines()[0]}")
-    found = sorted(course.feedback(assignment, student).glob("*.html"))
-    if not found:
+    # By name: a student's own page may lie beside the notebook.
+    graded = sorted(course.autograded(assignment, student).glob("*.ipynb"))
+    found = [folder / f"{notebook.stem}.html" for notebook in graded]
+    if not found or not all(page.is_file() for page in found):
         return Page(student, None, f"no feedback for {student}: nothing was written")
     return Page(student, found[0])

@@ -27,7 +27,14 @@ from autograder import records
 from autograder.caveats import caveats
 from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError, UsageError, plain
-from autograder.handed_in import helper_files, read_regular, read_timestamp
+from autograder.handed_in import (
+    MAX_TIMESTAMP_BYTES,
+    NBGRADERS,
+    check_folder,
+    helper_files,
+    read_regular,
+    read_timestamp,
+)
 from autograder.pool import Pool
 from autograder.sandbox import UNSAFE, held
 from autograder.settings import Grading
@@ -159,6 +166,14 @@ class Setup:
     """Changes when a result might: tests, hints, limits, engine, packages, trust, level."""
     level: str
     """Name of the isolation level that works on this machine, or of none if that was asked for."""
+    skip: frozenset[str]
+    """Files of a submission that are the assignment's: ours are used, as nbgrader does."""
+    ignore: tuple[str, ...]
+    """Patterns of names that nbgrader passes over."""
+
+    def helpers(self, folder: Path) -> tuple[dict[str, bytes], str]:
+        """Return the student's own files in a submission, and a line on what was left out."""
+        return helper_files(folder, self.skip, self.ignore)
 
     @property
     def seeds(self) -> str:
@@ -191,6 +206,9 @@ class Setup:
             "shared": settings.shared,
         }
         hints = misconceptions.read_bytes() if misconceptions.is_file() else b""
+        files = _data_files(release)
+        theirs = course.config.Autograde.get("exclude_overwriting", {}).get(assignment, [])
+        skip = {f"{name}.py" for name in sheets} | files.keys() - set(theirs)
         # Not in the digest: where things lie, and the secret.
         level = (UNSAFE if unsafe else held()).name
         decisive = [limits, rules, level, _engine(), _lock(course)]
@@ -199,7 +217,7 @@ class Setup:
             "sheets": texts,
             "misconceptions": str(misconceptions) if hints else "",
             "folder": str(release),
-            "files": _data_files(release),
+            "files": files,
             "readonly": [str(folder) for folder in settings.package_folders()],
             "limits": limits,
             "rules": rules,
@@ -209,9 +227,12 @@ class Setup:
         }
         parts = [json.dumps(decisive).encode(), hints]
         parts += [sheet.digest.encode() for sheet in sheets.values()]
+        parts += [os.fsencode(n) + b"\0" + hashlib.sha256(files[n]).digest() for n in files]
+        parts += [os.fsencode(name) for name in sorted(skip)]
         modules = sorted({name for sheet in sheets.values() for name in sheet.visible_imports})
         digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
-        return cls(assignment, sheets, modules, message, digest, level)
+        ignore = tuple(course.directory.ignore)
+        return cls(assignment, sheets, modules, message, digest, level, frozenset(skip), ignore)
 
 
 def _engine() -> str:
@@ -276,6 +297,16 @@ class _Done:
     report: Callable[[], None]
 
 
+@dataclass(frozen=True)
+class _Read:
+    """What one student handed in."""
+
+    notebooks: dict[str, bytes]
+    files: dict[str, bytes]
+    notes: list[str]
+    """What was left out of it, in words for the TA and the student."""
+
+
 class _Work:
     """The submissions of one run, from bytes to results."""
 
@@ -307,7 +338,7 @@ class _Work:
                 continue
             yield student
 
-    def _read_or_refuse(self, student: str) -> tuple[dict[str, bytes], dict[str, bytes]] | None:
+    def _read_or_refuse(self, student: str) -> _Read | None:
         try:
             return self._read(student)
         except SubmissionError as error:
@@ -317,12 +348,17 @@ class _Work:
             self._finish(Result(student, "refused", reason))
         return None
 
-    def _read(self, student: str) -> tuple[dict[str, bytes], dict[str, bytes]]:
-        """Return a submission's notebooks and other files; note what decides its result."""
+    def _read(self, student: str) -> _Read:
+        """Return what was handed in; note what decides its result."""
         folder = self._course.submitted(self._setup.assignment, student)
         _check_name(student)
-        if folder.is_symlink() or not folder.is_dir():
-            raise SubmissionError(f"{folder} is no folder: ask the student to hand it in again")
+        check_folder(folder)
+        target = self._course.autograded(self._setup.assignment, student)
+        for place in (target.parent, target):
+            if place.is_symlink():
+                raise SubmissionError(
+                    f"{place} is a link: remove it, a result would be written there"
+                )
         found, digest = {}, hashlib.sha256(self._setup.digest.encode())
         for name in self._setup.sheets:
             path = folder / f"{name}.ipynb"
@@ -333,13 +369,14 @@ class _Work:
                 raise SubmissionError(f"{path} is missing{beside}: ask the student for it")
             found[name] = read_regular(path, MAX_NOTEBOOK_BYTES)
             digest.update(hashlib.sha256(found[name]).digest())
-        files = helper_files(folder, self._setup.sheets)
+        files, left_out = self._setup.helpers(folder)
         for name, data in files.items():
             digest.update(os.fsencode(name) + b"\0" + hashlib.sha256(data).digest())
+        digest.update(left_out.encode())
         self._timestamps[student] = timestamp = read_timestamp(folder)
         digest.update(str(timestamp).encode())
         self._keys[student] = digest.hexdigest()
-        return found, files
+        return _Read(found, files, [left_out] if left_out else [])
 
     def _mark(self, student: str) -> dict[str, Any]:
         path = self._course.autograded(self._setup.assignment, student) / MARK
@@ -362,11 +399,10 @@ class _Work:
             if read is None:
                 continue
             folder = self._course.submitted(self._setup.assignment, student)
-            notebooks, files = read
-            for name, data in notebooks.items():
+            for name, data in read.notebooks.items():
                 where = os.path.relpath(folder / f"{name}.ipynb", self._course.root)
-                task = {"notebook": name, "data": data, "where": where, "files": files}
-                yield (student, name), task
+                task = {"notebook": name, "data": data, "where": where}
+                yield (student, name), task | {"files": read.files, "notes": read.notes}
 
     def take(self, student: str, name: str, kind: str, answer: Any) -> _Done | None:
         """Note one notebook's outcome; return the student's whole result when it is complete."""
@@ -421,7 +457,7 @@ class _Work:
                         total[0] += score["score"]
                 result.hints += [hint for hint in score["hints"] if hint not in result.hints]
                 result.seconds += score["seconds"]
-            result.notes += part["notes"]
+            result.notes += [note for note in part["notes"] if note not in result.notes]
             if part["level"]:  # none: nothing of the student's was run
                 result.level = part["level"]
             result.caveats += [line for line in part["caveats"] if line not in result.caveats]
@@ -454,10 +490,12 @@ class _Work:
             try:
                 for name, text in texts.items():
                     (fresh / f"{name}.ipynb").write_text(text, "utf-8")
-                files = helper_files(submitted, self._setup.sheets)
-                with contextlib.suppress(SubmissionError):
-                    files["timestamp.txt"] = read_regular(submitted / "timestamp.txt", 1000)
+                files, _ = self._setup.helpers(submitted)
+                for name in NBGRADERS:
+                    with contextlib.suppress(SubmissionError):
+                        files[name] = read_regular(submitted / name, MAX_TIMESTAMP_BYTES)
                 for name, data in files.items():
+                    (fresh / name).parent.mkdir(parents=True, exist_ok=True)
                     (fresh / name).write_bytes(data)
                 # Held at another level than this machine's, it is not what the next run would find.
                 key = self._keys[student] if result.level == self._setup.level else ""

@@ -122,6 +122,7 @@ def grade(
     rules: Rules,
     misconceptions: Callable[[], list[Variant]],
     caveats: list[str],
+    left_out: list[str],
 ) -> Graded:
     """Grade one notebook's bytes; raise SubmissionError if they are no submission of `sheet`."""
     arranged = arrange(sheet, parse_submission(data, where), where)
@@ -133,10 +134,10 @@ def grade(
         usage = student.close()
     caveats = [*caveats, *student.caveats]
     return Graded(
-        notebook=session.notebook(caveats),
+        notebook=session.notebook([*caveats, *left_out]),
         scores=[*session.scores.values()],
         unchanged=_unchanged(arranged),
-        notes=[*arranged.notes, *session.notes],
+        notes=[*left_out, *arranged.notes, *session.notes],
         caveats=caveats,
         usage=usage,
         inputs=session.inputs.hexdigest(),
@@ -374,12 +375,13 @@ class _Session:
 
     # The graded notebook.
 
-    def notebook(self, caveats: list[str]) -> str:
+    def notebook(self, lines: list[str]) -> str:
         """Return the notebook for autograded/: our order, our metadata, their answers.
 
-        Caveats stand in a first cell of their own, where formgrader and feedback show them.
+        Lines that its reader must know stand in a first cell, where formgrader and feedback show
+        them.
         """
-        cells = [_caveat(caveats)] if caveats else []
+        cells = [_first_cell(lines)] if lines else []
         cells += [self._node(i, placed) for i, placed in enumerate(self.arranged.cells)]
         metadata = {
             key: self.sheet.metadata[key]
@@ -407,7 +409,7 @@ class _Session:
             "cell_type": placed.cell_type,
             "id": cell.cell_id if cell is not None else f"extra-{place}",
             "metadata": metadata,
-            "source": placed.text if _is_ours(placed) else _as_text(placed),
+            "source": placed.text if _is_ours(placed) else inert(placed.cell_type, placed.text),
         }
         if placed.cell_type == "code":
             node |= {"execution_count": None, "outputs": self._outputs.get(place, [])}
@@ -416,7 +418,7 @@ class _Session:
         return node
 
 
-def _caveat(lines: list[str]) -> dict[str, Any]:
+def _first_cell(lines: list[str]) -> dict[str, Any]:
     text = "\n\n".join(f"*Note: {line}.*" for line in lines)
     return {"cell_type": "markdown", "id": "autograder-caveats", "metadata": {}, "source": text}
 
@@ -426,7 +428,7 @@ def _is_ours(placed: Placed) -> bool:
     return cell is not None and placed.text in (cell.source, cell.release)
 
 
-def _as_text(placed: Placed) -> str:
+def inert(cell_type: str, text: str) -> str:
     """Return a student's cell so that no markup of theirs runs in the browser of whoever grades.
 
     In Markdown and raw cells, what would open an HTML tag gets a space behind its `<` (a reference
@@ -434,9 +436,9 @@ def _as_text(placed: Placed) -> str:
     follows it, written with backslashes and character references too (no reference by name stands
     for a letter of these words).
     """
-    if placed.cell_type == "code":
-        return placed.text
-    text = re.sub(r"&(?=#|colon|Tab|NewLine)", "& ", placed.text)
+    if cell_type == "code":
+        return text
+    text = re.sub(r"&(?=#|colon|Tab|NewLine)", "& ", text)
     text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
     return re.sub(r"(?i)(javascript|vbscript)(?=[\\\s]*:)", r"\1 ", text)
 

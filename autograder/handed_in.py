@@ -5,11 +5,12 @@ The folder is theirs to fill: links, pipes, devices and what is too large are re
 
 from __future__ import annotations
 
-import contextlib
+import fnmatch
+import heapq
 import os
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +21,14 @@ from autograder.errors import SubmissionError
 MAX_HELPER_FILES = 20
 MAX_HELPER_BYTES = 2 * 2**20
 MAX_TIMESTAMP_BYTES = 1000
+
+MAX_LISTED = 1000
+"""Most names beside a notebook, its subfolders' too, that are looked at."""
+
+NBGRADERS = ("timestamp.txt", "submission_secret.txt")
+"""Files that nbgrader lays beside what it collects, and needs to release feedback."""
+
+_ODD = re.compile(r"[^\w./ -]")
 
 # A zone by name, never by path: dateutil opens the file that an absolute one names.
 _TIME = re.compile(
@@ -66,21 +75,77 @@ def _too_large(path: Path, size: int, limit: int) -> SubmissionError:
     )
 
 
-def helper_files(folder: Path, notebooks: Iterable[str]) -> dict[str, bytes]:
-    """Return the student's own small files beside the notebooks, within limits."""
+def check_folder(folder: Path) -> None:
+    """Refuse a submission whose folder, or whose student's, is a link: to whose work?"""
+    if folder.is_symlink() or folder.parent.is_symlink() or not folder.is_dir():
+        raise SubmissionError(f"{folder} is no folder: ask the student to hand it in again")
+
+
+def helper_files(
+    folder: Path, skip: Collection[str], ignore: Collection[str] = ()
+) -> tuple[dict[str, bytes], str]:
+    """Return the student's own small files beside the notebooks, by their path in `folder`.
+
+    Also a line that says which were left out and why, empty if none was. Hidden files, other
+    notebooks, nbgrader's own files and those named by `skip` or matched by `ignore` count as none.
+    """
     found: dict[str, bytes] = {}
+    left_out: dict[str, list[str]] = {}
     left = MAX_HELPER_BYTES
-    skip = {f"{name}{suffix}" for name in notebooks for suffix in (".ipynb", ".py")}
-    for path in sorted(folder.iterdir()):
-        if path.name in skip or path.name == "timestamp.txt" or path.name.startswith("."):
+    for name in _listed(folder, (*ignore, ".*", "*.ipynb", *NBGRADERS)):
+        if name in skip:
             continue
-        if len(found) >= MAX_HELPER_FILES or path.suffix == ".ipynb":
+        reason = _unfit(folder / name, len(found), left)
+        if not reason:
+            try:
+                found[name] = read_regular(folder / name, left)
+                left -= len(found[name])
+            except SubmissionError:
+                reason = "cannot be read"
+        if reason:
+            left_out.setdefault(reason, []).append(name)
+    parts = [f"{_some(names)} ({reason})" for reason, names in left_out.items()]
+    return found, f"left out when this was graded: {'; '.join(parts)}" if parts else ""
+
+
+def _listed(folder: Path, ignore: Collection[str]) -> Iterator[str]:
+    """Yield the paths of files below `folder`, sorted, its own before those in subfolders."""
+    waiting, left = [""], MAX_LISTED
+    while waiting and left > 0:
+        here = waiting.pop(0)
+        try:
+            with os.scandir(folder / here) as entries:
+                kept = heapq.nsmallest(
+                    left,
+                    (e for e in entries if not any(fnmatch.fnmatch(e.name, p) for p in ignore)),
+                    key=lambda entry: entry.name,
+                )
+        except OSError:  # closed to us, or too deep for a path
             continue
-        with contextlib.suppress(SubmissionError):
-            data = read_regular(path, left)
-            left -= len(data)
-            found[path.name] = data
-    return found
+        left -= len(kept)
+        for entry in kept:
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(f"{here}{entry.name}/")
+            else:
+                yield here + entry.name
+
+
+def _unfit(path: Path, count: int, left: int) -> str:
+    try:
+        status = path.lstat()
+    except OSError:
+        return "cannot be read"
+    if not stat.S_ISREG(status.st_mode):
+        return "a link, or no regular file"
+    if count >= MAX_HELPER_FILES:
+        return f"more than {MAX_HELPER_FILES} files"
+    return f"more than {MAX_HELPER_BYTES >> 20} MiB" if status.st_size > left else ""
+
+
+def _some(names: list[str]) -> str:
+    """Name the first three, in words that neither a terminal nor Markdown takes for a command."""
+    shown = ", ".join(f"`{_ODD.sub('?', name[:40])}`" for name in names[:3])
+    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
 
 
 def read_timestamp(folder: Path) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Where the engine plugs into nbgrader: three preprocessors for `nbgrader_config.py`.
+"""Where the engine plugs into nbgrader: for `nbgrader_config.py`, three preprocessors and a reader.
 
 With them, `nbgrader autograde`, the formgrader's Autograde and Generate Feedback buttons and
 `course grade` and `course feedback` all go the same way. They may run inside a server; no code of
@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import atexit
 import html
+import json
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
@@ -26,9 +29,11 @@ from autograder import records
 from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError
 from autograder.grade import MARK, Setup
-from autograder.handed_in import helper_files, read_regular
+from autograder.grader import inert
+from autograder.handed_in import check_folder, read_regular
 from autograder.pool import Pool
-from autograder.sheet import MAX_NOTEBOOK_BYTES
+from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet, pictures
+from autograder.wall import checked_outputs
 
 Resources = dict[str, Any]
 
@@ -55,9 +60,30 @@ def _drop_pool() -> None:
         _kept.popitem()[1][1].close()
 
 
-def _course(step: NbGraderPreprocessor) -> Course:
+def _course(step: Any) -> Course:
     root = Path(CourseDirectory(parent=step).root or ".").resolve()
     return Course.configured(root, step.config)
+
+
+class Exporter(NotebookExporter):
+    """In the place of nbgrader's: never opens what a student handed in, which may be anything.
+
+    What nbgrader reads to sanitize it and to hand it to `Execute` is our release of the notebook;
+    `Execute` hands the student's bytes to a limited process. With `--no-execute` the student's
+    own is read, within limits.
+    """
+
+    def from_filename(
+        self, filename: str, resources: Resources | None = None, **options: Any
+    ) -> tuple[NotebookNode, Resources]:
+        """Read a notebook on its way from submitted/ to autograded/."""
+        about = (resources or {})["nbgrader"]
+        if Execute(parent=self).enabled:
+            release = _course(self).release(about["assignment"])
+            filename = str(release / f"{about['notebook']}.ipynb")
+        else:
+            read_regular(Path(filename), MAX_NOTEBOOK_BYTES)
+        return super().from_filename(filename, resources, **options)
 
 
 class Execute(NbGraderPreprocessor):
@@ -74,12 +100,15 @@ class Execute(NbGraderPreprocessor):
         assignment, student, name = about["assignment"], about["student"], about["notebook"]
         setup, pool = _pool(course, assignment)
         folder = course.submitted(assignment, student)
+        check_folder(folder)
+        files, left_out = setup.helpers(folder)
         path = folder / f"{name}.ipynb"
         task = {
             "notebook": name,
             "data": read_regular(path, MAX_NOTEBOOK_BYTES),
             "where": os.path.relpath(path, course.root),
-            "files": helper_files(folder, setup.sheets),
+            "files": files,
+            "notes": [left_out] if left_out else [],
         }
         try:
             ((_, kind, answer),) = pool.map([(student, task)])
@@ -90,7 +119,7 @@ class Execute(NbGraderPreprocessor):
             raise SubmissionError(answer)
         if kind != "graded":
             raise CourseError(str(answer).splitlines()[0])
-        for line in answer["caveats"]:
+        for line in [*answer["caveats"], *answer["notes"]]:
             self.log.warning("%s: %s", path, line)
         resources["autograder"] = answer
         return nbformat.reads(answer["notebook"], as_version=4), resources
@@ -102,8 +131,11 @@ class SaveAutoGrades(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Write this notebook's scores and automatic comments into the gradebook."""
         about = resources["nbgrader"]
-        # Not there with `--no-execute`: then nothing is graded, whatever outputs were handed in.
-        graded = resources.get("autograder", {"scores": [], "unchanged": []})
+        graded = resources.get("autograder")
+        if graded is None:
+            # `--no-execute`: nothing is graded, and what was handed in is shown as it is.
+            graded = {"scores": [], "unchanged": []}
+            _sanitize(nb, _course(self), about["assignment"], about["notebook"])
         result = records.NotebookScores(
             assignment=about["assignment"],
             student=about["student"],
@@ -122,6 +154,27 @@ class SaveAutoGrades(NbGraderPreprocessor):
         return nb, resources
 
 
+def _sanitize(nb: NotebookNode, course: Course, assignment: str, notebook: str) -> None:
+    """Leave nothing in a student's notebook that runs in the browser of whoever looks at it."""
+    places = (step(assignment) / f"{notebook}.ipynb" for step in (course.source, course.release))
+    ours = {text for c in Sheet.load(assignment, *places).cells for text in (c.source, c.release)}
+    kernel = nb.metadata.get("kernelspec")  # nbgrader has put the source's in
+    nb.metadata = nbformat.from_dict({"kernelspec": kernel} if kernel else {})
+    for cell in nb.cells:
+        cell.metadata = nbformat.from_dict(
+            {key: cell.metadata[key] for key in ("nbgrader",) if key in cell.metadata}
+        )
+        if cell.cell_type == "code":
+            plain = json.loads(json.dumps(cell.outputs))  # dicts alone pass, no class of nbformat's
+            cell.outputs = nbformat.from_dict(checked_outputs(plain))
+        else:
+            kept = pictures(cell.pop("attachments", None))
+            if kept:
+                cell.attachments = nbformat.from_dict(kept)
+        if cell.source not in ours:
+            cell.source = inert(cell.cell_type, cell.source)
+
+
 class HideTests(NbGraderPreprocessor):
     """Takes hidden tests, and what they showed, out of a feedback page; puts verdicts in.
 
@@ -131,10 +184,8 @@ class HideTests(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Resources) -> tuple[NotebookNode, Resources]:
         """Treat the cells of an autograded notebook, in their order."""
-        # nbgrader copies every file beside the graded notebook; this one is the grader's record.
-        if (about := resources.get("nbgrader")) is not None:
-            folder = _course(self).feedback(about["assignment"], about["student"])
-            (folder / MARK).unlink(missing_ok=True)
+        if "nbgrader" in resources:
+            _remove_copies(_course(self), **resources["nbgrader"])
         hidden_before = False
         for cell in nb.cells:
             hidden_before |= self._treat(cell, hidden_before=hidden_before)
@@ -153,6 +204,21 @@ class HideTests(NbGraderPreprocessor):
         if verdict is not None:
             cell.outputs = [_verdict(verdict), *cell.outputs]
         return hidden
+
+
+def _remove_copies(course: Course, assignment: str, student: str, notebook: str, **_: Any) -> None:
+    """Remove what must not be released from what nbgrader copied beside the feedback page.
+
+    It copies all that lies beside the graded notebook, our mark too, and releases every *.html:
+    that of a student's would be published, and one that is a folder would stop the class's.
+    """
+    folder = course.feedback(assignment, student)
+    pages = {f"{path.stem}.html" for path in course.autograded(assignment, student).glob("*.ipynb")}
+    for path in [folder / MARK, *folder.glob("*.html")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name not in pages - {f"{notebook}.html"}:
+            path.unlink(missing_ok=True)
 
 
 class _Hidden(ClearHiddenTests):

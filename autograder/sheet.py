@@ -401,11 +401,11 @@ def _submitted_cell(cell: Any, where: str) -> SubmittedCell:
         source=source.encode("utf-8", "replace").decode("utf-8").replace("\0", "\ufffd"),
         cell_id=cell_id if isinstance(cell_id, str) else None,
         grade_id=grade_id if isinstance(grade_id, str) else None,
-        attachments=_pictures(cell.get("attachments")),
+        attachments=pictures(cell.get("attachments")),
     )
 
 
-def _pictures(attachments: Any) -> dict[str, dict[str, str]]:
+def pictures(attachments: Any) -> dict[str, dict[str, str]]:
     """Return the pictures among a cell's attachments; what else could be there is dropped."""
     found: dict[str, dict[str, str]] = {}
     for name, kinds in attachments.items() if isinstance(attachments, dict) else ():

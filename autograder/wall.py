@@ -187,10 +187,10 @@ class Wall:
         """Run one of the student's cells; return what it showed."""
         reply = self._ask(["run", source, seed])
         if reply[0] == "failed":  # interrupted outside the cell's own code
-            return _checked_outputs(reply[4])
+            return checked_outputs(reply[4])
         if reply[0] != "ran":
             self._broken("an answer of the wrong kind")
-        return _checked_outputs(reply[2])
+        return checked_outputs(reply[2])
 
     def test(self, source: str, seed: int) -> tuple[Exception | None, Any]:
         """Run a test cell in the student's process (`trust = "shared"`).
@@ -205,7 +205,7 @@ class Wall:
         if reply[0] != "tested":
             self._broken("an answer of the wrong kind")
         _, finished, name, message, in_theirs, value, outputs = reply
-        self.record.show(_checked_outputs(outputs))
+        self.record.show(checked_outputs(outputs))
         if finished:
             return None, value
         if in_theirs:
@@ -430,7 +430,7 @@ class Wall:
                 self._channel.send(ticket + refusal, deadline)
                 reply = self._checked_reply(self._receive(ticket, deadline))
             if reply[0] in ("ran", "tested"):
-                self.record.show(_checked_outputs(reply[-1]))
+                self.record.show(checked_outputs(reply[-1]))
         except WireError:
             self.record.gone = True
 
@@ -464,11 +464,11 @@ class Wall:
 
     def _value(self, reply: list) -> Any:
         if reply[0] == "value":
-            self.record.show(_checked_outputs(reply[3]))
+            self.record.show(checked_outputs(reply[3]))
             return reply[1]
         if reply[0] == "failed":
             name, message, trace = (_clean(part) for part in reply[1:4])
-            self.record.show(_checked_outputs(reply[4]))
+            self.record.show(checked_outputs(reply[4]))
             self.record.show([{"output_type": "stream", "name": "stderr", "text": f"{trace}\n"}])
             self.record.raised = _known_name(name)
             raise _as_exception(name, message)
@@ -635,7 +635,7 @@ def _annotation(described: list) -> Any:
 _OUTPUT_KINDS = frozenset({"stream", "display_data", "execute_result", "error"})
 
 
-def _checked_outputs(outputs: list) -> list[dict]:
+def checked_outputs(outputs: list) -> list[dict]:
     """Return outputs in nbformat's shape, of text and pictures only; drop what is anything else.
 
     They are shown in a TA's browser: a picture must be one, and nothing that runs may pass.

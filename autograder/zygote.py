@@ -267,6 +267,7 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
             rules=rules,
             misconceptions=misconceptions,
             caveats=setup["caveats"],
+            left_out=task["notes"],
         )
         return {**asdict(graded), "level": process.level}
 

@@ -11,6 +11,7 @@ import gzip
 import json
 import os
 import socket
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,20 @@ def _sparse(path: Path) -> None:
         file.truncate(10 * 2**30)
 
 
+def _device(path: Path) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(1, 5))  # /dev/zero
+    except PermissionError:
+        path.symlink_to("/dev/zero")
+
+
+def _hard_link(notebook: dict[str, Any], folder: Path) -> None:
+    """Whose it is cannot be seen; it is read, and never written to."""
+    other = folder.parents[2] / "another.ipynb"
+    other.write_text(json.dumps(notebook))
+    os.link(other, folder / f"{NAME}.ipynb")
+
+
 def _deep(depth: int) -> Any:
     value: Any = []
     for _ in range(depth):
@@ -181,6 +196,8 @@ CASES: dict[str, Case] = {
     "link_loop": Case(_instead(lambda path: path.symlink_to(path.name)), "is a link"),
     "link_nowhere": Case(_instead(lambda path: path.symlink_to("nowhere")), "is a link"),
     "pipe": Case(_instead(os.mkfifo), "no regular file"),
+    "device": Case(_instead(_device), "ask the student to hand"),
+    "hard_link": Case(lambda *made: (_hard_link(*made), None)[1], FULL),  # type: ignore[func-returns-value]
     "socket": Case(_instead(_socket), "no regular file"),
     "other_case": Case(
         lambda notebook, folder: ((folder / "Sums.IPYNB").write_text("{}"), None)[1],  # type: ignore[func-returns-value]

@@ -152,6 +152,13 @@ def broken(course: Course) -> dict[str, tuple[str, str]]:
     link = course.submitted(NAME, "link_folder")
     link.parent.mkdir()
     link.symlink_to(course.submitted(NAME, "right"))
+    link = course.submitted(NAME, "link_student").parent
+    link.symlink_to(course.submitted(NAME, "right").parent)
+    tiny.hand_in(course, "link_out", RIGHT)
+    outside = course.root.parent / "outside"
+    outside.mkdir()
+    course.autograded(NAME, "x").parent.parent.mkdir()
+    course.autograded(NAME, "link_out").parent.symlink_to(outside)
     time = tiny.hand_in(course, "time", RIGHT).parent / "timestamp.txt"
     time.write_text("yesterday or so")
     time = tiny.hand_in(course, "time_pipe", RIGHT).parent / "timestamp.txt"
@@ -171,6 +178,8 @@ def broken(course: Course) -> dict[str, tuple[str, str]]:
         "link": ("refused", "is a link"),
         "device": ("refused", "is a link"),
         "link_folder": ("refused", "is no folder"),
+        "link_student": ("refused", "is no folder"),
+        "link_out": ("refused", "is a link: remove it, a result would be written there"),
         "time": ("refused", "timestamp.txt holds no time"),
         "time_pipe": ("refused", "no regular file"),
         "[bold]markup": ("refused", "nbformat"),
@@ -220,6 +229,12 @@ def test_bad_submissions_are_refused_and_the_rest_is_graded(run, course) -> None
         assert (results[student]["status"], results[student]["score"]) == ("graded", 9.0)
     assert {student for student, _ in tiny.gradebook_of(course)} == fine
     assert files() == before
+    assert not list((course.root.parent / "outside").iterdir())
+    (note,) = results["odd_files"]["notes"]
+    assert note == (
+        "left out when this was graded: `26.txt`, `27.txt`, `28.txt` and 29 more "
+        "(more than 20 files); `gone.py`, `passwd`, `pipe.py` (a link, or no regular file)"
+    )
     copied = {path.name for path in course.autograded(NAME, "odd_files").iterdir()}
     assert "passwd" not in copied
     assert "big.bin" not in copied
@@ -233,6 +248,22 @@ def test_bad_submissions_are_refused_and_the_rest_is_graded(run, course) -> None
         assert words in line
     assert "\x1b[2J" not in out
     assert f"{len(expected)} not graded" in out
+
+
+def test_a_file_of_the_assignments_is_the_assignments_own(run, course) -> None:
+    """As nbgrader does; and one that is handed in again takes nothing of the student's room."""
+    reads = "def double(x):\n    return int(open('data/two.txt').read()) * x"
+    for name, text in (("data/two.txt", "2"), ("table.csv", "x" * 2**21)):
+        (course.release(NAME) / name).parent.mkdir(exist_ok=True)
+        (course.release(NAME) / name).write_text(text)
+    files = [("data/two.txt", "3"), ("table.csv", "y" * 2**22), ("own.py", "")]
+    tiny.hand_in(course, "ada", {**RIGHT, "double": reads}, files=files)
+    code, out, _ = run("grade", NAME, "--json")
+    (result,) = json.loads(out)["results"]
+    assert (code, result["score"], result["notes"]) == (0, 9.0, [])
+    (course.release(NAME) / "data/two.txt").write_text("4")
+    (result,) = json.loads(run("grade", NAME, "--json")[1])["results"]
+    assert (result["status"], result["score"]) == ("graded", 6.0), "other data, another result"
 
 
 def test_a_refused_resubmission_leaves_the_earlier_grade(run, course) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +38,11 @@ STUDENTS = {
     },
     "stub": {},
     "loop": {**RIGHT, "total": "def total(values):\n    while True: pass"},
+    "pages": RIGHT,
     "markup": {**RIGHT, "essay": "<script>alert(1)</script> <b>because</b>"},
 }
+STEALS = "<script>alert(1)</script>"
+THEIR_FILES = ["a.html", f"{NAME}.html", "b.html/c.html", *(f"many/{n}.py" for n in range(25))]
 HIDDEN = [
     line.strip()
     for cell in tiny.source().cells
@@ -50,7 +55,9 @@ HIDDEN = [
 def course(tmp_path_factory) -> Course:
     course = tiny.make_course(tmp_path_factory.mktemp("feedback"), "c.Grading.cell_seconds = 2\n")
     for student, answers in STUDENTS.items():
-        tiny.hand_in(course, student, answers)
+        secret = {"timestamp.txt": "2026-03-01 02:30:00 UTC", "submission_secret.txt": student}
+        tiny.hand_in(course, student, answers, files=secret.items())
+    tiny.hand_in(course, "pages", RIGHT, files=[(name, STEALS) for name in THEIR_FILES])
     grading.grade(course, NAME, jobs=2)
     with Gradebook(course.db_url) as gradebook:
         essay = gradebook.find_grade("essay", NAME, NAME, "right")
@@ -118,6 +125,44 @@ def test_one_point_is_no_points(course) -> None:
     shown = Template("<h1" + head.partition("<h1")[2])
     worth = {"notebook": NAME, "score": 0.5, "max_score": 1}
     assert shown.render(resources={"nbgrader": worth}).endswith("0.5 of 1 point")
+
+
+def test_a_page_of_the_students_own_is_not_taken_for_the_feedback(course) -> None:
+    """nbgrader releases every *.html, and stops the class's at one that is a folder."""
+    copied = {path.name for path in course.autograded(NAME, "pages").iterdir()}
+    assert copied >= {"a.html", f"{NAME}.html", "b.html", grading.MARK}, "the control"
+    page = pages.write_page(course.root, NAME, "pages")
+    assert page.path == course.feedback(NAME, "pages") / f"{NAME}.html"
+    assert "passed" in read(course, "pages")
+
+
+def test_what_is_released_is_the_pages_and_nothing_else(course, tmp_path) -> None:
+    """The mark of a graded submission holds its seal; a student's own page holds anything."""
+    copy = Course(Path(shutil.copytree(course.root, tmp_path / "course")))
+    shutil.rmtree(copy.feedback(NAME, "pages"))
+    with (copy.root / "nbgrader_config.py").open("a") as config:
+        config.write(f"c.Exchange.root = {str(tmp_path / 'exchange')!r}\n")
+    (tmp_path / "exchange").mkdir(mode=0o777)
+    (tmp_path / "exchange").chmod(0o777)
+    for command in ("generate_feedback", "release_feedback"):
+        program = Path(sys.executable).parent / "nbgrader"
+        done = subprocess.run(
+            [program, command, NAME], cwd=copy.root, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    for folder in (course.root / "feedback", copy.root / "feedback"):
+        assert not list(folder.rglob(grading.MARK))
+    released = [path for path in (tmp_path / "exchange").rglob("*") if path.is_file()]
+    assert len(released) == len(STUDENTS)
+    assert {path.suffix for path in released} == {".html"}
+    assert not [path for path in released if path.read_text("utf-8") == STEALS]
+
+
+def test_what_was_left_out_is_said_on_the_page(course) -> None:
+    seen = read(course, "pages")
+    assert "left out when this was graded: many/24.py" in seen
+    assert "(more than 20 files)" in seen
+    assert "left out when" not in read(course, "right")
 
 
 def test_verdicts_are_words_for_a_student(course) -> None:

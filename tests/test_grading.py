@@ -336,6 +336,11 @@ CLASS: dict[str, tuple[dict[str, float], dict[str, str], dict[str, Any]]] = {
         right(double="from tools import twice as double"),
         {"files": [("tools.py", "def twice(x): return 2 * x\n"), ("data.csv", "1,2\n")]},
     ),
+    "own_package": (
+        FULL,
+        right(double="from utils.helpers import twice as double"),
+        {"files": [("utils/helpers.py", "def twice(x): return 2 * x\n"), ("utils/.x", "")]},
+    ),
     "names": (
         FULL,
         right(
@@ -854,6 +859,7 @@ def test_a_process_that_answers_nothing_is_not_waited_for_in_every_cell() -> Non
         rules=Rules(cell_seconds=0.1),
         misconceptions=list,
         caveats=[],
+        left_out=[],
     )
     assert theirs.opened == 1 + MAX_RESTARTS
     assert theirs.waited == theirs.opened, "what broke off is not waited for again"

@@ -187,12 +187,22 @@ def test_a_refused_submission_is_nbgraders_failure_and_not_the_classes(both, tmp
     (course.submitted(NAME, "stub") / f"{NAME}.ipynb").write_text(
         nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]))
     )
+    # nbgrader's own way would read all of the first, and recurse into the second.
+    with (course.submitted(NAME, "partial") / f"{NAME}.ipynb").open("r+b") as file:
+        file.truncate(2**31)
+    (course.submitted(NAME, "loop") / f"{NAME}.ipynb").write_text('{"a":' * 10**6)
     done = subprocess.run(
         [NBGRADER, "autograde", NAME], cwd=course.root, capture_output=True, text=True, timeout=240
     )
     assert done.returncode != 0
     assert "another assignment" in done.stderr
-    assert not (course.autograded(NAME, "stub")).exists()
+    for student, words in (
+        ("stub", "none of the cells"),
+        ("partial", r"has 2048 MiB \(limit 32\)"),
+        ("loop", "not JSON"),
+    ):
+        assert re.search(f"SubmissionError: .*{student}.*{words}", done.stderr)
+        assert not (course.autograded(NAME, student)).exists()
     assert (course.autograded(NAME, "right") / f"{NAME}.ipynb").is_file()
 
 
@@ -222,9 +232,45 @@ def test_a_pool_that_was_killed_is_replaced_for_the_next_submission(course, monk
         seam._drop_pool()
 
 
+LINKS = "[a](javascript:alert(1)) <img src=x onerror=alert(1)> ![p](attachment:x.svg)"
+
+
+def _written(notebook: nbformat.NotebookNode) -> str:
+    """What a notebook holds beside the outputs and the sources of code."""
+    texts = [cell.source for cell in notebook.cells if cell.cell_type != "code"]
+    rest = [cell.get("attachments") for cell in notebook.cells]
+    return str([texts, rest, [cell.metadata for cell in notebook.cells], notebook.metadata])
+
+
 def test_without_execution_nothing_is_graded_whatever_outputs_were_handed_in(course) -> None:
     """Stock nbgrader takes the points from the student's own outputs then."""
+
+    def change(notebook: dict) -> None:
+        kinds = ("text/html", "image/svg+xml", "application/javascript", "text/plain")
+        data = dict.fromkeys(kinds, "<script>alert('SHOWN')</script>")
+        shows = {"output_type": "display_data", "metadata": {"x": "<script>"}, "data": data}
+        for cell in notebook["cells"]:
+            cell["metadata"]["autograder"] = {"status": "passed", "message": "FORGED"}
+            if cell["cell_type"] == "code":
+                cell["outputs"] = [shows]
+        picture = {"x.svg": {"image/svg+xml": "PHN2Zz4="}}
+        notebook["cells"][-1] |= {"source": LINKS, "attachments": picture}
+        notebook["metadata"]["jupytext"] = {"formats": "ipynb,py"}
+
+    tiny.hand_in(course, "right", RIGHT, change=change)
     nbgrader(course, "autograde", NAME, "--student", "right", "--force", "--no-execute")
+    path = course.autograded(NAME, "right") / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert "SHOWN" in str(shown), "what was handed in is there for the TA"
+    assert {kind for output in shown for kind in output.data} == {"text/plain"}
+    assert not re.search(r"javascript:|<[a-z]|svg\+xml|FORGED|jupytext", _written(notebook))
+    assert "# Sums" in [cell.source for cell in notebook.cells]
+    nbgrader(course, "generate_feedback", NAME, "--student", "right", "--force")
+    page = (course.feedback(NAME, "right") / f"{NAME}.html").read_text("utf-8")
+    assert "FORGED" not in page
+    assert 'href="javascript' not in page
     book = tiny.gradebook_of(course)
     rows = {cell: row for (student, cell), row in book.items() if student == "right"}
     assert {row[0] for row in rows.values()} == {None}

@@ -20,6 +20,7 @@ c = get_config()
 c.CourseDirectory.course_id = "tiny"
 c.CourseDirectory.ignore = ["misconceptions.py", "alternatives.py"]
 c.Grading.cell_seconds = 3
+c.Autograde.exporter_class = "autograder.seam.Exporter"
 c.Autograde.autograde_preprocessors = [
     "autograder.seam.Execute",
     "nbgrader.preprocessors.LimitOutput",
@@ -157,6 +158,7 @@ def hand_in(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(notebook))
     for name, text in options.get("files", ()):
+        (path.parent / name).parent.mkdir(parents=True, exist_ok=True)
         (path.parent / name).write_text(text)
     return path
 
