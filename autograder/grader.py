@@ -12,7 +12,7 @@ import json
 import numbers
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -413,8 +413,10 @@ class _Session:
         }
         if placed.cell_type == "code":
             node |= {"execution_count": None, "outputs": self._outputs.get(place, [])}
-        elif placed.attachments:
-            node["attachments"] = placed.attachments
+        else:
+            node["source"] = unlinked(node["source"], placed.attachments)
+            if placed.attachments:
+                node["attachments"] = placed.attachments
         return node
 
 
@@ -441,6 +443,14 @@ def inert(cell_type: str, text: str) -> str:
     text = re.sub(r"&(?=#|colon|Tab|NewLine)", "& ", text)
     text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
     return re.sub(r"(?i)(javascript|vbscript)(?=[\\\s]*:)", r"\1 ", text)
+
+
+def unlinked(text: str, attachments: Iterable[str]) -> str:
+    """Return Markdown in which a picture that is not attached is text: nbconvert makes no page of
+    one that is missing, so there would be neither feedback nor a view for whoever grades."""
+    names = "|".join(map(re.escape, attachments))
+    kept = rf"(?!:(?:{names})(?=[\s)>\"']))" if names else ""
+    return re.sub(rf"attachment(?=[\\\s]*:){kept}", "attachment ", text)
 
 
 def _points(cell: Cell, ran: Ran) -> float:

@@ -29,7 +29,7 @@ from autograder import records
 from autograder.course import Course
 from autograder.errors import CourseError, SubmissionError
 from autograder.grade import MARK, Setup
-from autograder.grader import inert
+from autograder.grader import inert, unlinked
 from autograder.handed_in import check_folder, read_regular
 from autograder.pool import Pool
 from autograder.sheet import MAX_NOTEBOOK_BYTES, Sheet, pictures
@@ -171,8 +171,9 @@ def _sanitize(nb: NotebookNode, course: Course, assignment: str, notebook: str) 
             kept = pictures(cell.pop("attachments", None))
             if kept:
                 cell.attachments = nbformat.from_dict(kept)
-        if cell.source not in ours:
-            cell.source = inert(cell.cell_type, cell.source)
+            if cell.source not in ours:
+                cell.source = inert(cell.cell_type, cell.source)
+            cell.source = unlinked(cell.source, kept)
 
 
 class HideTests(NbGraderPreprocessor):

@@ -68,6 +68,8 @@ class Cell:
     locked: bool
     metadata: dict[str, Any]
     skip: bool
+    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The author's own pictures in a Markdown cell, as nbformat has them."""
 
     @property
     def is_code(self) -> bool:
@@ -223,6 +225,7 @@ def _cell(position: int, ours: dict, theirs: dict) -> Cell:
         locked=bool(mark.get("locked")),
         metadata=metadata,
         skip=SKIP_TAG in theirs["metadata"].get("tags", []),
+        attachments=theirs.get("attachments", {}),
     )
 
 
@@ -502,7 +505,7 @@ def _match(sheet: Sheet, submitted: list[SubmittedCell]) -> list[int | None]:
 def _place(cell: Cell, theirs: SubmittedCell | None, notes: list[str]) -> Placed:
     name = cell.grade_id or f"cell {cell.position + 1}"
     if cell.role is Role.TASK:
-        return Placed(cell, cell.cell_type, cell.source)
+        return Placed(cell, cell.cell_type, cell.source, attachments=cell.attachments)
     if cell.role is Role.TEST:
         if theirs is None:
             notes.append(f"test cell {name} was deleted: put back")
@@ -519,9 +522,9 @@ def _place(cell: Cell, theirs: SubmittedCell | None, notes: list[str]) -> Placed
     if cell.locked:
         if theirs is not None and theirs.source != cell.release:
             notes.append(f"locked cell {name} was edited: the source's is used")
-        return Placed(cell, cell.cell_type, cell.release)
+        return Placed(cell, cell.cell_type, cell.release, attachments=cell.attachments)
     if theirs is None or theirs.cell_type != cell.cell_type:
-        return Placed(cell, cell.cell_type, cell.release)
+        return Placed(cell, cell.cell_type, cell.release, attachments=cell.attachments)
     return _theirs(cell, theirs)
 
 

@@ -39,7 +39,10 @@ STUDENTS = {
     "stub": {},
     "loop": {**RIGHT, "total": "def total(values):\n    while True: pass"},
     "pages": RIGHT,
-    "markup": {**RIGHT, "essay": "<script>alert(1)</script> <b>because</b>"},
+    "markup": {
+        **RIGHT,
+        "essay": "<script>alert(1)</script> <b>because</b> ![plot](attachment:a.png)",
+    },
 }
 STEALS = "<script>alert(1)</script>"
 THEIR_FILES = ["a.html", f"{NAME}.html", "b.html/c.html", *(f"many/{n}.py" for n in range(25))]

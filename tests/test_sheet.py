@@ -12,10 +12,12 @@ import pytest
 import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from nbgrader.utils import compute_checksum
 from tiny import NAME, RIGHT
 
 from autograder.errors import CourseError, SubmissionError
+from autograder.grader import unlinked
 from autograder.sheet import Arranged, Role, Sheet, arrange, bound_names, parse_submission
 
 SOURCE = tiny.source()
@@ -332,3 +334,38 @@ def test_a_release_that_is_not_the_sources_is_a_course_error(tmp_path) -> None:
     release.unlink()
     with pytest.raises(CourseError, match=f"No such file.*course build {NAME}"):
         Sheet.load(NAME, source, release)
+
+
+def test_pictures_of_the_author_stay_whatever_a_student_did_to_the_cell() -> None:
+    """nbconvert makes no page, for the whole class, of a cell whose picture is missing."""
+    ours, theirs = (json.loads(json.dumps(made)) for made in (SOURCE, released()))
+    picture = {"a.png": {"image/png": "iVBORw0KGgo="}}
+    for notebook in (ours, theirs):
+        notebook["cells"][0] |= {"source": "![a](attachment:a.png)", "attachments": picture}
+    sheet = Sheet.parse(NAME, NAME, json.dumps(ours).encode(), json.dumps(theirs).encode())
+    deleted = {**theirs, "cells": theirs["cells"][1:]}
+    for notebook in (theirs, deleted):
+        placed = arrange(sheet, parse_submission(json.dumps(notebook).encode(), "x"), "x").cells[0]
+        assert placed.attachments == picture
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("![a](attachment:a.png)", True),
+        ('![a](attachment:a.png "title") ![a](<attachment:a.png>)', True),
+        ("![a](attachment:b.png)", False),
+        ("![a](attachment:a.png.png)", False),
+        ("![a](attachment\\:b.png)", False),
+        ("![a][b]\n\n[b]: attachment:b.png", False),
+        ("an attachment of mine", True),
+    ],
+)
+def test_a_picture_that_is_not_attached_stops_no_page(text: str, kept: bool) -> None:
+    picture = {"a.png": {"image/png": "iVBORw0KGgo="}}
+    shown = unlinked(text, picture)
+    assert (shown == text) == kept
+    markdown2html_mistune(unlinked(text, {}))  # it raises where a picture is missing
+    if not kept:
+        with pytest.raises(Exception, match="missing attachment"):
+            markdown2html_mistune(text)
