@@ -50,6 +50,12 @@ RIGHT = {
     ),
     "near": "def near(x):\n    return x * x",
     "evens": "def evens(n):\n    return list(range(0, n, 2))",
+    "verify": "def verify(a, r):\n    return abs(r * r - a) < 1e-6",
+    "root": (
+        "def root(a, rng):\n    r = a * rng.random() + 1\n"
+        "    for _ in range(60):\n        r = (r + a / r) / 2\n    return r"
+    ),
+    "wave": "def wave(x):\n    return torch.sin(x)",
     "essay": "Because.",
 }
 """Right answers, by grade id; the stub of each raises NotImplementedError."""
@@ -125,6 +131,29 @@ _TESTS = {
         2,
         f"### BEGIN HIDDEN TESTS\n{_DRAW}n = int(rng.integers(20, 60))\n"
         "assert sum(evens(n)) == sum(i for i in range(n) if i % 2 == 0)\n"
+        "### END HIDDEN TESTS",
+    ),
+    "verify_hidden": (
+        1,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}a = float(rng.random() * 90 + 2)\n"
+        "assert verify(a, a**0.5)\nassert not verify(a, a**0.5 + 1)\n"
+        "### END HIDDEN TESTS",
+    ),
+    "root_hidden": (
+        2,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}parts = [0]\nfor _ in range(4):\n"
+        "    a = float(rng.random() * 90 + 2)\n"
+        "    parts.append(abs(root(a, rng) - a**0.5) < 1e-6)\n"
+        "0.5 * sum(parts)\n"
+        "### END HIDDEN TESTS",
+    ),
+    "wave_hidden": (
+        2,
+        f"### BEGIN HIDDEN TESTS\n{_DRAW}x = torch.tensor(rng.normal(size=5), requires_grad=True)\n"
+        "want = torch.sin(x.detach())\n"
+        "loss = ((wave(x) - want) ** 2).sum()\n"
+        "loss.backward()\n"
+        "assert torch.allclose(wave(x.detach()), want)\n"
         "### END HIDDEN TESTS",
     ),
 }

@@ -41,6 +41,24 @@ def one_seed_for_all() -> None:
     grader.seed = lambda secret, *parts: 1
 
 
+def states_are_believed() -> None:
+    """A generator of the test's takes over whatever state comes back: rule 3."""
+    from autograder import carry
+
+    def believe(generator, state, most=0):  # type: ignore[no-untyped-def]
+        carry.set_state(generator, state)
+        return True, 0
+
+    carry.follow = believe
+
+
+def gradients_as_they_are() -> None:
+    """A backward pass hands over the gradient of the test's loss: rule 4."""
+    from autograder import gradients
+
+    gradients._open = 1
+
+
 def no_room() -> None:
     """The machine's own file system in the place of the room's."""
     from autograder.sandbox import process, room
