@@ -189,7 +189,7 @@ class _Session:
             cell.grade_id: name for name, cells in sheet.questions.items() for cell in cells
         }
         self._end = time.monotonic() + rules.total_seconds
-        self._wall = student.open()
+        self._wall = self._open()
 
     def run(self) -> None:
         """Run every cell on the side where it belongs."""
@@ -237,6 +237,11 @@ class _Session:
         except StudentGone as error:
             return [_error("ProcessEnded", f"this cell ended its process ({error})")]
 
+    def _open(self) -> Wall:
+        wall = self._student.open()
+        wall.methods = self.sheet.solution_functions
+        return wall
+
     def _begin(self) -> None:
         """Give the student's process its time for one cell, starting it again if it is gone."""
         if self._wall.record.gone:
@@ -256,7 +261,7 @@ class _Session:
         if note not in self.notes:
             self.notes.append(note)
         self._student.close()
-        self._wall = self._student.open()
+        self._wall = self._open()
         for text, number in self._ran:
             try:
                 self._limit_cell()

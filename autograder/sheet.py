@@ -35,6 +35,7 @@ PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 SKIP_TAG = "skip-execution"
 _STAR = re.compile(r"^\s*(from\s.*import\s*\(?\s*\*|%)", re.MULTILINE)
+_FUNCTION = re.compile(r"\bdef\s+(\w+)")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\n]+=*\n?")
 
@@ -186,10 +187,17 @@ class Sheet:
             if cell.is_code and cell.role in (Role.SOLUTION, Role.MANUAL)
         }
 
+    @cached_property
+    def solution_functions(self) -> frozenset[str]:
+        """Names of the functions and methods that the source's own code and solutions define."""
+        roles = (Role.GIVEN, Role.SOLUTION, Role.MANUAL)
+        cells = [cell for cell in self.cells if cell.is_code and cell.role in roles]
+        return frozenset(name for cell in cells for name in _FUNCTION.findall(cell.source))
+
     def prepare(self) -> None:
         """Compute what every submission needs, once, before the first one is forked off."""
         _ = self.by_grade_id, self.questions, self.identifiers
-        _ = self.solution_names, self.our_names, self.unbound
+        _ = self.solution_names, self.our_names, self.unbound, self.solution_functions
 
     @cached_property
     def visible_imports(self) -> tuple[str, ...]:

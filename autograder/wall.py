@@ -151,6 +151,9 @@ class Wall:
 
     grace = 2.0
 
+    methods: frozenset[str] = frozenset()
+    """Names of methods that the assignment asks for."""
+
     def __init__(self, channel: Channel, interrupt: Callable[[], None]):
         self._channel = channel
         self._interrupt = interrupt
@@ -514,6 +517,18 @@ _DESCRIPTIONS = frozenset({"__doc__", "__name__", "__qualname__", "__signature__
 """What a test may read of a student's function, as plain data; no score of ours rests on it."""
 
 
+_COMPARES = frozenset(
+    (
+        "allclose dist eq equal ge gt greater greater_equal isclose isin le less less_equal lt ne "
+        "not_equal sub subtract "
+        "difference intersection isdisjoint issubset issuperset symmetric_difference union "
+        "endswith startswith"
+    ).split()
+)
+"""Methods of tensors, sets and strings that compare: those are data here, never a handle. One that
+a test calls on a handle would get the expected value, and be whatever the student says."""
+
+
 class Handle:
     """Stands for an object of the student's: call, attribute, index and iteration, nothing else.
 
@@ -553,6 +568,8 @@ class Handle:
             return self._described(name)
         if name.startswith("_"):
             raise AttributeError(name)
+        if name in _COMPARES and name not in self._wall.methods:
+            self._no_value()
         value = self._wall.ask("attribute", self, name)
         if type(value) is Handle:
             object.__setattr__(value, "_attribute", name)

@@ -138,6 +138,16 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
+_EMPTY: dict[Any, Any] = {}
+_VIEWS: dict[str, type] = {
+    "dict_keys": type(_EMPTY.keys()),
+    "dict_values": type(_EMPTY.values()),
+    "dict_items": type(_EMPTY.items()),
+}
+_TYPES: dict[str, type] = {
+    kind.__name__: kind for kind in (*_DEFAULTS.values(), bytes, frozenset, type(None))
+}
+
 # Digits and exponent: int() of a larger one would write out as many digits.
 _MAX_DECIMAL = 10_000
 
@@ -152,6 +162,10 @@ def _rebuilt(kind: Any, parts: tuple) -> Any:
         return collections.defaultdict(default, parts[0])
     if kind == "deque" and type(parts[0]) is list and (parts[1] is None or parts[1] >= 0):
         return collections.deque(parts[0], parts[1])
+    if kind == "type":
+        return _TYPES[parts[0]]
+    if kind in _VIEWS and type(parts[0]) is dict:
+        return getattr(parts[0], kind.removeprefix("dict_"))()
     if kind == "Fraction" and type(parts[0]) is type(parts[1]) is int:
         return fractions.Fraction(parts[0], parts[1])
     if kind == "Decimal" and type(parts[0]) is str and len(parts[0]) <= _MAX_DECIMAL:
@@ -163,7 +177,7 @@ def _rebuilt(kind: Any, parts: tuple) -> Any:
 
 def _taken_apart(item: Any) -> tuple | None:
     """Return what `_rebuilt` needs to make `item` again, None if it cannot."""
-    kind = type(item)
+    kind: Any = type(item)
     if kind is collections.Counter or kind is collections.OrderedDict:
         return kind.__name__, dict(item)
     if kind is collections.defaultdict:
@@ -172,6 +186,14 @@ def _taken_apart(item: Any) -> tuple | None:
         # Another default cannot cross; the entries can.
         known = default is None or _DEFAULTS.get(str(name)) is default
         return ("defaultdict", dict(item), name) if known else None
+    if kind is type and _TYPES.get(name := item.__name__) is item:
+        return "type", name
+    if kind is _VIEWS["dict_keys"]:
+        return kind.__name__, dict.fromkeys(item)
+    if kind is _VIEWS["dict_values"]:
+        return kind.__name__, dict(enumerate(item))
+    if kind is _VIEWS["dict_items"]:
+        return kind.__name__, dict(item)
     if kind is collections.deque:
         return "deque", list(item), item.maxlen
     if kind is fractions.Fraction:

@@ -375,6 +375,19 @@ result = [draw(rng), rng.normal(), draw(rng), tensor(generator=g), torch.rand(1,
           python(p), p.random()]
 """,
     ),
+    "types and views of dicts": (
+        """
+def types(xs): return [type(x) for x in xs]
+def views(d): return d.keys(), d.values(), d.items()
+def takes(kind): return kind is int, kind("5")
+""",
+        """
+result = [types([1, "a", None, [], {}, 1.5]) == [int, str, type(None), list, dict, float]]
+keys, values, items = views({"a": 1, (2, 3): [4]})
+result += [keys == {"a", (2, 3)}, len(values), [*values], dict(items), type(items).__name__]
+result += ["a" in keys, ("a", 1) in items, sorted(views({2: 1, 1: 1})[0]), takes(int)]
+""",
+    ),
     "what a test draws after the student did": (
         """
 def weights(): return np.random.randn(3, 3), torch.randn(3, 3), random.gauss(0, 1)

@@ -228,6 +228,22 @@ def test_a_handle_cannot_be_changed_copied_or_pickled(theirs) -> None:
         assert not hasattr(f, hidden)
 
 
+def test_a_handle_compares_by_no_method_but_one_that_the_assignment_asks_for(theirs) -> None:
+    v = theirs.get(
+        "v",
+        "class Agrees:\n    def equal(self, other): return True\n"
+        "    issubset = allclose = same = equal\nv = Agrees()",
+    )
+    for name in ("equal", "allclose", "issubset"):
+        with pytest.raises(NoValue):
+            getattr(v, name)(1)
+    assert v.same(1)
+    theirs.wall.methods = frozenset({"equal"})
+    assert v.equal(1)
+    with pytest.raises(NoValue):
+        v.allclose(1)
+
+
 def test_instances_and_classes_are_used_by_call_attribute_index_and_iteration(theirs) -> None:
     Bag = theirs.get(
         "Bag",
