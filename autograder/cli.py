@@ -150,7 +150,7 @@ def grade(
             )
         except KeyboardInterrupt:
             raise _Stopped(
-                f"stopped: {counter.done} of {counter.total} are graded and saved; "
+                f"stopped; graded and saved: {counter.done} of {counter.total}; "
                 "the same command goes on from there"
             ) from None
     for caveat in show.caveats(found):

@@ -12,7 +12,7 @@ import json
 import numbers
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from autograder import hints
-from autograder.alarm import OutOfTime, time_limit
+from autograder.alarm import OutOfTime, process_limit, time_limit
 from autograder.sheet import (
     Arranged,
     Cell,
@@ -36,6 +36,9 @@ from autograder.variants import Variant
 from autograder.wall import Handle, Record, StudentGone, StudentTimeout, Wall
 
 MAX_RESTARTS = 3
+
+PATIENCE = 5.0
+"""Seconds that a cell of the course's has beyond its time until its process is ended."""
 
 MAX_OUTPUTS = 24 * 2**20
 """Size of all outputs of a graded notebook, as JSON: beyond it, a cell shows a line that says so.
@@ -123,13 +126,18 @@ def grade(
     misconceptions: Callable[[], list[Variant]],
     caveats: list[str],
     left_out: list[str],
+    at: Callable[[int], None] = lambda place: None,
+    hopeless: Container[int] = (),
 ) -> Graded:
-    """Grade one notebook's bytes; raise SubmissionError if they are no submission of `sheet`."""
+    """Grade one notebook's bytes; raise SubmissionError if they are no submission of `sheet`.
+
+    `at` is told of each cell before it runs; those that are `hopeless` are not run by the grader.
+    """
     arranged = arrange(sheet, parse_submission(data, where), where)
     content = hashlib.sha256(data).hexdigest()
     session = _Session(sheet, arranged, secret, content, student, shell, rules, misconceptions)
     try:
-        session.run()
+        session.run(at, hopeless)
     finally:
         usage = student.close()
     caveats = [*caveats, *student.caveats]
@@ -191,22 +199,25 @@ class _Session:
         self._end = time.monotonic() + rules.total_seconds
         self._wall = self._open()
 
-    def run(self) -> None:
+    def run(self, at: Callable[[int], None], hopeless: Container[int]) -> None:
         """Run every cell on the side where it belongs."""
         for place, placed in enumerate(self.arranged.cells):
+            at(place)
             cell = placed.cell
             if cell is not None and cell.role in (Role.MANUAL, Role.TASK):
                 self._score_by_hand(cell, placed)
             if placed.cell_type != "code" or (cell is not None and cell.skip):
                 continue
             if cell is not None and cell.role is Role.TEST:
-                self._outputs[place] = self._kept(self._test(cell))
+                test = self._give_up if place in hopeless else self._test
+                self._outputs[place] = self._kept(test(cell))
                 continue
             self._outputs[place] = self._kept(self._run_theirs(place, placed))
             if self._rules.shared:
                 continue  # every name is where the tests are
             if cell is not None and cell.role is Role.GIVEN:
-                self._run_given(cell)
+                if place not in hopeless:
+                    self._run_given(cell)
             elif cell is not None:
                 names = self.sheet.solution_names.get(cell.position, frozenset())
                 self._their_names |= names & self.sheet.identifiers
@@ -282,7 +293,7 @@ class _Session:
         # Later than the student's time for this cell, so that no answer is cut off half read.
         seconds = self._rules.cell_seconds + self._wall.grace + 1
         try:
-            with time_limit(seconds):
+            with process_limit(seconds + PATIENCE), time_limit(seconds):
                 ran = self._shell.run(cell.source)
         except OutOfTime as error:
             ran = Ran(error, None)
@@ -323,11 +334,26 @@ class _Session:
         if score.status == "failed" and record.calls:
             # A copy: to look for a hint the test runs again, and its calls are no evidence.
             calls, again = [*record.calls], self._again(cell.source, number)
-            score.hints = hints.find(calls, ran, self._misconceptions(), again)
+            with process_limit(hints.SECONDS + PATIENCE):
+                score.hints = hints.find(calls, ran, self._misconceptions(), again)
         score.seconds = round(time.monotonic() - started, 3)
         self.scores[cell.grade_id] = score
         self._their_names -= self.sheet.our_names[cell.position]
         return shown
+
+    def _give_up(self, cell: Cell) -> list[dict]:
+        """Score a test in which C code went on for ever over what the student's code gave."""
+        assert cell.grade_id is not None
+        self.scores[cell.grade_id] = Score(
+            grade_id=cell.grade_id,
+            question=self._question[cell.grade_id],
+            points=cell.points,
+            score=0.0,
+            status="timed out",
+            message="a check of what your code gave did not come to an end",
+        )
+        self._their_names -= self.sheet.our_names[cell.position]
+        return []
 
     def _run_test(self, cell: Cell, number: int) -> Ran:
         """Run a test cell: in this process, or, with shared trust, in the student's."""

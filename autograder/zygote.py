@@ -16,6 +16,7 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import mmap
 import os
 import resource
 import secrets
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import grader, student
+from autograder.alarm import ENDED
 from autograder.errors import CourseError, SandboxError, SubmissionError
 from autograder.sandbox import (
     UNSAFE,
@@ -54,6 +56,10 @@ from autograder.wire import Channel, Closed, WireError, decode, encode
 
 GRADER_MEMORY = 4 * 2**30
 WATCH_MS = 250
+
+MAX_HOPELESS = 3
+"""Most tests of one submission that are given up because C code in them did not end."""
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -254,7 +260,12 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
         os.chdir(setup["folder"])
         sys.path.insert(0, setup["folder"])  # modules that the assignment brings along
 
-    def one(task: dict[str, Any]) -> dict[str, Any]:
+    place = mmap.mmap(-1, 4)  # shared with the child: the cell that it is at
+
+    def at(number: int) -> None:
+        place[:] = number.to_bytes(4, "little")
+
+    def one(task: dict[str, Any], hopeless: set[int]) -> dict[str, Any]:
         process = RemoteStudent(zygote, setup, task["files"])
         name = task["notebook"]
         graded = grader.grade(
@@ -268,16 +279,28 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
             misconceptions=misconceptions,
             caveats=setup["caveats"],
             left_out=task["notes"],
+            at=at,
+            hopeless=hopeless,
         )
         return {**asdict(graded), "level": process.level}
 
     while True:
         task = decode(driver.receive())
-        driver.send(_in_child(partial(one, task), rules.total_seconds + 60))
+        hopeless: set[int] = set()
+        # A test that had to be ended with its process is given up, the rest is graded again.
+        while True:
+            answer, code = _in_child(partial(one, task, hopeless), rules.total_seconds + 60)
+            if code != ENDED or len(hopeless) == MAX_HOPELESS:
+                break
+            hopeless.add(int.from_bytes(place[:], "little"))
+        driver.send(answer)
 
 
-def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> bytes:
-    """Run `work` in a limited fork; return its answer, or what went wrong, as a frame."""
+def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> tuple[bytes, int]:
+    """Run `work` in a limited fork; return its answer, or what went wrong, as a frame.
+
+    Also its exit code, negative for a signal.
+    """
     ours, theirs = socket.socketpair()
     me = os.getpid()
     pid = os.fork()
@@ -290,13 +313,14 @@ def _in_child(work: Callable[[], dict[str, Any]], seconds: float) -> bytes:
         os._exit(0)
     theirs.close()
     try:
-        return Channel(ours).receive(time.monotonic() + seconds)
+        answer = Channel(ours).receive(time.monotonic() + seconds)
     except WireError:
-        return encode(["crashed", "the grader's process ended or took too long: not graded"])
+        answer = encode(["crashed", "the grader's process ended or took too long: not graded"])
     finally:
         ours.close()
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        _, status = os.waitpid(pid, 0)
+    return answer, os.waitstatus_to_exitcode(status)
 
 
 def _attempt(work: Callable[[], dict[str, Any]]) -> bytes:

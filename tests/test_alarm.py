@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from autograder.alarm import OutOfTime, time_limit
+from autograder.alarm import ENDED, OutOfTime, process_limit, time_limit
 from autograder.grade import grade
 from tests import tiny
 
@@ -20,6 +22,28 @@ def test_what_takes_too_long_is_stopped_and_nothing_after_it() -> None:
     with pytest.raises(OutOfTime), time_limit(0.05):
         spin()
     time.sleep(0.1)
+
+
+COLLIDING = "[k * (2**61 - 1) for k in range(200_000)]"
+
+
+@pytest.mark.parametrize("code", ["sum(range(10**18))", f"set({COLLIDING})"])
+def test_c_code_that_looks_at_no_signal_ends_with_its_process(code: str) -> None:
+    """Numbers that a student chose to collide make a set take hours, in C."""
+    program = "from autograder.alarm import *\nwith process_limit(1.0), time_limit(0.1): "
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program + code], capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == ENDED
+    assert time.monotonic() - started >= 1.0, "the alarm alone did not stop it"
+    assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def test_what_is_done_in_time_goes_on() -> None:
+    with process_limit(0.2):
+        pass
+    time.sleep(0.4)
 
 
 def test_a_test_that_loops_on_a_students_number_costs_only_its_own_question(

@@ -45,6 +45,10 @@ TESTS = [
         "### BEGIN HIDDEN TESTS\nvalues = np.arange(3.0)\n"
         "2 - np.sum((np.asarray(pick(values.copy())) - values) ** 2)\n### END HIDDEN TESTS",
     ),
+    (
+        "pick_total",
+        "### BEGIN HIDDEN TESTS\nassert sum(pick([3, 1, 2])) == 6\n### END HIDDEN TESTS",
+    ),
     ("pick_check", "got = pick([1])\nassert got == [1], f'you have {got}'"),
 ]
 
@@ -194,9 +198,9 @@ def active(text: str) -> _Active:
 def test_an_imaginary_answer_is_not_worth_more_than_a_wrong_one(graded, student: str) -> None:
     """The square of an imaginary error is negative: `2 - sum(error**2)` was full points."""
     results = graded[1]
-    assert results["right"].questions["pick"] == [6.0, 6.0]
-    assert results["real"].questions["pick"] == [0.0, 6.0]
-    assert results[student].questions["pick"] == [0.0, 6.0], results[student].statuses
+    assert results["right"].questions["pick"] == [8.0, 8.0]
+    assert results["real"].questions["pick"] == [0.0, 8.0]
+    assert results[student].questions["pick"] == [0.0, 8.0], results[student].statuses
 
 
 def test_a_value_that_never_ends_costs_its_question_alone(graded) -> None:
@@ -204,7 +208,15 @@ def test_a_value_that_never_ends_costs_its_question_alone(graded) -> None:
     result = graded[1]["endless"]
     assert result.status == "graded"
     assert result.statuses["pick_sum"] == "timed out"
-    assert result.score == graded[1]["right"].score - 6
+    assert result.score == graded[1]["right"].score - 8
+
+
+def test_c_code_of_a_test_that_never_ends_costs_its_question_alone(graded) -> None:
+    """`sum(range(10**18))` looks at no signal: only its process's end stops it."""
+    result = graded[1]["endless"]
+    assert result.statuses["pick_total"] == "timed out"
+    assert result.statuses["total_hidden"] == result.statuses["sign_parts"] == "passed"
+    assert (result.message, graded[1]["right"].statuses["pick_total"]) == ("", "passed")
 
 
 def test_plain_data_that_can_be_called_passes_for_no_function(graded) -> None:

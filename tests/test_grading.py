@@ -761,7 +761,7 @@ def test_ctrl_c_keeps_what_was_graded_and_says_how_to_go_on(many, tmp_path) -> N
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     (line,) = [text for text in errors.splitlines() if text.startswith("course:")]
-    said = re.search(r"stopped: (\d+) of 24 are graded and saved; the same command goes on", line)
+    said = re.search(r"stopped; graded and saved: (\d+) of 24; the same command goes on", line)
     assert said, errors
     assert "Traceback" not in errors
     assert 0 < finish(root, many[1]) == int(said[1]) < 24

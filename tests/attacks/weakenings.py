@@ -133,6 +133,7 @@ def no_time_limit() -> None:
     wall.Wall.begin = lambda self, seconds: begin(self, 60.0)
     wall.MAX_CALLBACKS = 10**9
     grader.time_limit = lambda seconds: alarm.time_limit(60.0)
+    grader.process_limit = lambda seconds: alarm.process_limit(90.0)
 
 
 def no_restart() -> None:
