@@ -270,6 +270,10 @@ def _data_files(release: Path) -> dict[str, bytes]:
     }
 
 
+_OF_ONE = (errno.EFBIG, errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Errors of the file system that the size or the names of one student's files brought about."""
+
+
 @contextlib.contextmanager
 def _plain_errors(path: Path) -> Iterator[None]:
     """Turn an error of the file system into one line with the mend."""
@@ -284,7 +288,8 @@ def _plain_errors(path: Path) -> Iterator[None]:
             errno.EACCES: "check the permissions",
             errno.EROFS: "the file system is read-only",
         }.get(error.errno or 0, "nothing was lost; mend it and run the command again")
-        raise CourseError(f"{path}: {error.strerror}; {mend}") from None
+        kind = SubmissionError if error.errno in _OF_ONE else CourseError
+        raise kind(f"{path}: {error.strerror}; {mend}") from None
 
 
 @dataclass
@@ -533,6 +538,9 @@ def _save(gradebook: Any, done: list[_Done], late: Any) -> None:
     if done:
         records.save(gradebook, [scores for ready in done for scores in ready.scores], late)
         while done:
-            done[0].put_in_place()
+            try:
+                done[0].put_in_place()
+            except SubmissionError as error:
+                done[0].result.status, done[0].result.message = "failed", str(error)
             # Before it is reported: stopped here and called again, none is counted twice.
             done.pop(0).report()

@@ -145,7 +145,9 @@ def _unfit(path: Path, count: int, left: int) -> str:
 def _some(names: list[str]) -> str:
     """Name the first three, in words that neither a terminal nor Markdown takes for a command."""
     shown = ", ".join(f"`{_ODD.sub('?', name[:40])}`" for name in names[:3])
-    return f"{shown} and {len(names) - 3} more" if len(names) > 3 else shown
+    more = len(names) - 3
+    # Of a great many not all are looked at.
+    return f"{shown} and {more if more < 100 else 'many'} more" if more > 0 else shown
 
 
 def read_timestamp(folder: Path) -> datetime | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -389,6 +390,36 @@ def test_a_full_disk_is_one_line_and_the_rest_can_be_graded_later(course, tmp_pa
     results = json.loads("{" + last)["results"]
     assert [result["score"] for result in results] == [9.0, 9.0, 9.0]
     assert "unchanged" in {result["status"] for result in results}
+
+
+def test_a_result_that_the_disk_does_not_take_stops_nobody_elses(course) -> None:
+    """A real limit on the size of a file, which one graded notebook does not keep."""
+    for student, padding in (("a", ""), ("large", "x" * 400_000), ("z", "")):
+        tiny.hand_in(course, student, {**RIGHT, "total": f"{tiny.TOTAL}\n# {padding}"})
+
+    def grade(limit: int) -> tuple[int, dict[str, dict]]:
+        process = subprocess.run(
+            [COURSE, "grade", NAME, "--jobs", "1", "--json"],
+            cwd=course.root,
+            capture_output=True,
+            text=True,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)
+            ),
+        )
+        results = json.loads(process.stdout)["results"]
+        return process.returncode, {result["student"]: result for result in results}
+
+    code, results = grade(390_000)
+    assert (code, results["large"]["status"]) == (1, "failed")
+    assert "File too large" in results["large"]["message"]
+    assert {results[student]["status"] for student in ("a", "z")} == {"graded"}
+    assert not list((course.root / "autograded" / "large").iterdir())
+    code, results = grade(resource.RLIM_INFINITY)
+    statuses = {student: result["status"] for student, result in results.items()}
+    assert (code, statuses) == (0, {"a": "unchanged", "large": "graded", "z": "unchanged"})
+    assert tiny.gradebook_of(course)["large", "total_hidden"][0] == 3
 
 
 def test_a_read_only_course_is_one_line(course, tmp_path) -> None:
