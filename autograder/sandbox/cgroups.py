@@ -57,9 +57,11 @@ def make(memory_bytes: int, processes: int) -> Group | None:
 
 def enter(group: Group) -> None:
     """Put this process, which has one thread, into the group; what it starts will be there too."""
-    for _, _, lock in group.folders:
+    for place, _, lock in group.folders:
+        # In version 1 a thread that moves itself alone does not wait for the rest of the machine.
+        name = "tasks" if place.version == 1 else "cgroup.procs"
         with contextlib.suppress(OSError):
-            _write(lock, "cgroup.procs", "0")
+            _write(lock, name, "0")
 
 
 def holding(group: Group, pid: int) -> frozenset[str]:
