@@ -370,9 +370,36 @@ def sleep_until_interrupted() -> str:
     return "slept on"
 
 
+def limit_names() -> list[str]:
+    own = ["CPU", "AS", "NPROC", "FSIZE", "NOFILE", "CORE", "MSGQUEUE"]
+    return [*own, "NICE", "RTPRIO", "SIGPENDING"]
+
+
+def queue_signals(number: int) -> int:
+    """Send signals to oneself that wait; return how many were taken."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMIN})
+    value = ctypes.c_void_p(0)
+    for sent in range(number):
+        if kernel._libc.sigqueue(os.getpid(), signal.SIGRTMIN, value) != 0:
+            return sent
+    return number
+
+
+def reserve_disk(megabytes: int) -> int:
+    """Take disk without writing, beyond the size of the file (FALLOC_FL_KEEP_SIZE)."""
+    with open("reserved", "w+b") as file:
+        big = ctypes.c_long(megabytes * 2**20)
+        kernel._checked(kernel._libc.fallocate(file.fileno(), 1, ctypes.c_long(0), big))
+        return os.fstat(file.fileno()).st_blocks * 512 // 2**20
+
+
+def attributes(path: str) -> dict[str, str]:
+    return {name: os.getxattr(path, name).decode() for name in os.listxattr(path)}
+
+
 def raise_limits() -> list[str]:
     refused = []
-    for name in ("CPU", "AS", "NPROC", "FSIZE", "NOFILE", "CORE"):
+    for name in limit_names():
         kind = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(kind)[1]
         try:
@@ -1395,7 +1422,13 @@ def test_the_cpu_limit_ends_a_spin(zygote: Zygote) -> None:
 
 
 def test_limits_cannot_be_raised_again(zygote: Zygote) -> None:
-    assert zygote.inside(raise_limits) == ["CPU", "AS", "NPROC", "FSIZE", "NOFILE", "CORE"]
+    assert zygote.inside(raise_limits) == limit_names()
+
+
+def test_signals_that_wait_are_bounded(zygote: Zygote) -> None:
+    # The kernel counts them for a user: those of a student must not use up those of the grader.
+    assert zygote.outside(queue_signals, 2000) == 2000
+    assert zygote.inside(queue_signals, 2000) <= 1024
 
 
 def test_interrupt_is_a_keyboard_interrupt_inside(zygote: Zygote) -> None:
@@ -1552,6 +1585,21 @@ def test_a_file_is_out_of_reach_by_any_name(alone: Zygote, canary: Path, how: st
     said = alone.inside(reach_by, how, str(canary))
     assert said["errno"] in (errno.EACCES, errno.EXDEV, errno.EPERM)
     assert canary.read_text() == "a secret of the host"
+
+
+def test_disk_cannot_be_reserved_past_the_size_of_a_file(alone: Zygote) -> None:
+    limit = {"file_bytes": 2**20, "home_bytes": 2**30}
+    assert alone.inside(reserve_disk, 100, limits=limit)["errno"] == errno.EOPNOTSUPP
+    assert alone.inside(large_file, 2, limits=limit)["errno"] == errno.EFBIG
+
+
+def test_attributes_of_files_are_out_of_reach(alone: Zygote, canary: Path) -> None:
+    try:
+        os.setxattr(canary, "user.origin", b"where it is from")
+    except OSError as error:
+        pytest.skip(f"this file system holds no attributes: {error}")
+    assert alone.outside(attributes, str(canary)) == {"user.origin": "where it is from"}
+    assert alone.inside(attributes, str(canary))["errno"] == errno.EOPNOTSUPP
 
 
 def test_sizes_of_files_can_be_asked_for_as_the_level_says(alone: Zygote, canary: Path) -> None:

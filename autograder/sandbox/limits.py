@@ -54,6 +54,10 @@ def apply(limits: Limits, mapped: int) -> None:
         resource.RLIMIT_NOFILE: limits.open_files,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MSGQUEUE: 0,
+        # What whoever grades may have been given: to go before others, to fill a queue of its user.
+        resource.RLIMIT_NICE: 0,
+        resource.RLIMIT_RTPRIO: 0,
+        resource.RLIMIT_SIGPENDING: 1024,
     }
     for kind, wanted in amounts.items():
         hard = resource.getrlimit(kind)[1]  # a machine may allow less than we want to give

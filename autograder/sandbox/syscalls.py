@@ -111,6 +111,10 @@ _ALONE_ABSENT = """
 _ALONE_IN_NAME_ONLY = """
     chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat
     utime utimes utimensat futimesat"""
+# fallocate takes disk past RLIMIT_FSIZE, as much as there is in one call; attributes are contents
+# that Landlock does not govern. Programs know file systems that have neither.
+_ALONE_UNSUPPORTED = """
+    fallocate getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"""
 _ALONE_ON_ITSELF = "kill tgkill rt_sigqueueinfo rt_tgsigqueueinfo"
 _ALONE_BY_ARGUMENT = "open openat fcntl prlimit64 setpriority sched_setaffinity"
 # Not F_SETOWN, F_SETOWN_EX, F_SETSIG, F_NOTIFY, F_SETLEASE: they send signals, to others too.
@@ -160,7 +164,13 @@ def program(*, alone: bool = False) -> ctypes.Array[ctypes.c_char]:
 
     special = set()
     if alone:
-        named = (_ALONE_ABSENT, _ALONE_IN_NAME_ONLY, _ALONE_ON_ITSELF, _ALONE_BY_ARGUMENT)
+        named = (
+            _ALONE_ABSENT,
+            _ALONE_IN_NAME_ONLY,
+            _ALONE_UNSUPPORTED,
+            _ALONE_ON_ITSELF,
+            _ALONE_BY_ARGUMENT,
+        )
         special = {name for text in named for name in text.split()}
     for name in _names(ALLOWED):
         if name not in special:
@@ -177,6 +187,8 @@ def program(*, alone: bool = False) -> ctypes.Array[ctypes.c_char]:
         add(pyseccomp.ALLOW, "clone", equal(0, _CLONE_THREAD, mask=thread))
         add(refuse, "clone", equal(0, 0, mask=_CLONE_THREAD))
         _add_alone(add, equal, differs, pyseccomp.ALLOW, refuse, pyseccomp.ERRNO(0))
+        for name in _ALONE_UNSUPPORTED.split():
+            add(pyseccomp.ERRNO(errno.EOPNOTSUPP), name)
         stream = equal(1, _SOCK_STREAM, mask=_SOCK_TYPE)
         add(pyseccomp.ALLOW, "socketpair", equal(0, _AF_UNIX), stream)
         add(refuse, "socketpair", differs(0, _AF_UNIX))
