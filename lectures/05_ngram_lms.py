@@ -323,6 +323,8 @@ def mle(gram):
     return counts[len(gram)][gram] / N if N else 0.0
 
 
+assert mle(("the", "midst")) == 321 / totals[2]["the",]
+assert mle(("chariots", "midst", "the")) == 0  # *chariots midst* was never seen
 unigram = perplexity(mle, 1, text["valid"])
 print(f"valid: uniform {uniform:,.0f}, word frequency {unigram:.0f}")
 
@@ -675,6 +677,7 @@ def one_discount(counts):
     return [0, D, D, D]
 
 
+assert one_discount(Counter("abcdee")) == [0, 4 / 6, 4 / 6, 4 / 6]  # four seen once, one twice
 none = [0, 0, 0, 0]
 by_hand = [order(Counter("abcc"), none), order(Counter(ha=3, hb=1), [0, 0.5, 0.5, 0.5])]
 assert interpolated(by_hand)("ha") == 2.5 / 4 + 1 / 4 * 1 / 4
@@ -937,6 +940,8 @@ def three_discounts(counts):
     return [0] + [k - (k + 1) * Y * n[k + 1] / n[k] for k in (1, 2, 3)]
 
 
+small = Counter("abcdef" + 2 * "ghi" + 3 * "jk" + 4 * "l")  # six seen once, three twice, ...
+assert three_discounts(small) == [0, 1 - 1 / 2, 2 - 1, 3 - 1]  # Y is 1/2
 three = discounted(counts.values(), three_discounts)
 mkn = kneser_ney(counts, three_discounts, three)
 by_three = {n: perplexity(interpolated(three[:n]), n, text["valid"]) for n in counts}
@@ -1029,6 +1034,9 @@ def ratio(a, b, size):
     return np.exp((a.sum() - b.sum()) / size.sum())
 
 
+assert math.isclose(
+    pooled(lost["add-δ, n=2"], size), perplexity(*models["add-δ, n=2"], text["test"])
+)
 for name, loss in lost.items():
     low, high = bootstrap_interval(pooled, loss, size)
     print(f"{name:28} {pooled(loss, size):5.1f}  [{low:.1f}, {high:.1f}]")
@@ -1252,32 +1260,32 @@ rare = {word for (word,), c in counts[1].items() if c < 200 and word != "<unk>"}
 P = interpolated(mkn[4])
 
 
-def told_and_expected(chapter, source):
+def met_and_expected(chapter, source):
     """Tokens that are rare words of the verses of `source` so far; how many the model expects."""
-    told, expected, theme = 0, 0.0, set()
+    met, expected, theme = 0, 0.0, set()
     for verse, line in itertools.zip_longest(chapter, source[: len(chapter)], fillvalue=()):
         for gram in list(grams([verse], 4))[::4]:  # every fourth token
             past = theme.difference(gram[:-1])
-            told += gram[-1] in past
+            met += gram[-1] in past
             expected += math.fsum(P((*gram[:-1], word)) for word in past)
         theme |= rare.intersection(line)
-    return told, expected
+    return met, expected
 
 
 # %%
 valid = by_chapter["valid"]
-own = np.array([told_and_expected(chapter, chapter) for chapter in valid])
+own = np.array([met_and_expected(chapter, chapter) for chapter in valid])
 other = np.array(
-    [told_and_expected(*pair) for pair in zip(valid, valid[28:] + valid[:28], strict=True)]
+    [met_and_expected(*pair) for pair in zip(valid, valid[28:] + valid[:28], strict=True)]
 )
 times = {}
 for name, rows in (("of this chapter", own), ("of another", other)):
-    told, expected = rows.sum(axis=0)
+    met, expected = rows.sum(axis=0)
     times[name] = bootstrap_interval(lambda rows: rows[:, 0].sum() / rows[:, 1].sum(), rows)
     low, high = times[name]
     print(
-        f"rare words {name}: {told:.0f} told, {expected:.0f} expected, "
-        f"ratio {told / expected:.1f} [{low:.1f}, {high:.1f}]"
+        f"rare words {name}: {met:.0f} met, {expected:.0f} expected, "
+        f"ratio {met / expected:.1f} [{low:.1f}, {high:.1f}]"
     )
 assert times["of this chapter"][0] > 3
 assert times["of another"][1] < 2
