@@ -4,7 +4,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit controls notebooks fuzz attack-report test-nbgrader bench lock clean
+.PHONY: help setup demo test lint unit controls notebooks checkpoints fuzz attack-report test-nbgrader bench \
+  lock clean
 # One heavy thing at a time, whatever -j says: the recipes are parallel inside.
 .NOTPARALLEL:
 
@@ -68,6 +69,13 @@ controls: setup ## show that each attack succeeds where its defense is off (minu
 notebooks: setup ## run every notebook and compare its outputs with the stored ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --nbval --nbval-current-env \
 	  -p no:cacheprovider -n 2 --dist loadscope lectures/*.ipynb solutions/*/*.ipynb
+
+# The weights that lectures load, where training takes minutes; what is shipped stays as it is unless
+# this is run. Each script writes its file and a manifest beside itself.
+checkpoints: setup ## train again what the lectures load (tens of minutes)
+	@for script in lectures/data/make_*_lm.py; do \
+	  echo "== $$script"; OMP_NUM_THREADS=1 $(BIN)/python "$$script"; \
+	done
 
 fuzz: setup ## a million hostile frames (FRAMES=... SEED=...), then 100,000 mutated notebooks
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz_wire $${FRAMES:-1000000} $${SEED:-1}

@@ -351,3 +351,18 @@ def split(book: str, chapter: int) -> Literal["train", "valid", "test"]:
     first, number = group[0]
     draw = int.from_bytes(hashlib.sha256(f"{first} {number}".encode()).digest()[:4]) / 2**32
     return "train" if draw < 0.88 else "valid" if draw < 0.94 else "test"
+
+
+@functools.cache
+def king_james_chapters(side: Literal["train", "valid", "test"]) -> list[str]:
+    """Return the chapters of one side of the split, in the canon's order; each verse ends in \\n.
+
+    1,085, 57 and 47 chapters with 3.78 million, 189 and 167 thousand characters. All characters of
+    valid and test, 66 in all, occur in train.
+    """
+    chapters: dict[tuple[str, int], str] = {}
+    for verse in king_james():
+        if split(verse.book, verse.chapter) == side:
+            place = (verse.book, verse.chapter)
+            chapters[place] = chapters.get(place, "") + verse.text + "\n"
+    return list(chapters.values())

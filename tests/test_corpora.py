@@ -297,3 +297,14 @@ def test_without_the_parallels_much_would_leak(monkeypatch):
     monkeypatch.setattr(corpora, "_groups", dict)
     monkeypatch.setattr(sys.modules[__name__], "SIDES", {place: split(*place) for place in SIDES})
     assert near_duplicates("test", {"train", "valid"}) == (38, 1_778)
+
+
+def test_the_chapters_of_each_side_are_the_text_verse_by_verse():
+    sides = {side: corpora.king_james_chapters(side) for side in ("train", "valid", "test")}
+    assert {side: len(chapters) for side, chapters in sides.items()} == Counter(SIDES.values())
+    verses = [line for chapters in sides.values() for text in chapters for line in text.split("\n")]
+    assert Counter(filter(None, verses)) == Counter(verse.text for verse in corpora.king_james())
+    assert all(text.endswith("\n") for chapters in sides.values() for text in chapters)
+    known = set("".join(sides["train"]))
+    assert len(known) == 66
+    assert set("".join(sides["valid"] + sides["test"])) <= known
