@@ -295,7 +295,7 @@ ax.set(xlabel="count x = X_ij", ylabel="weight; share of the nonzero cells")
 ax.set_title("In a small text, few counts come near x_max = 100")
 figures.show(
     fig,
-    f"""The weight f rises as x to the 3/4 from {f(x)[0]:.2f} at x = 0.2 to 1 at x = 100, then stays.
+    f"""The weight f rises as x to the 3/4 from {f(x)[0]:.2f} at x = 0.2 to 1 at x = 100.
     The share of nonzero cells that reach a count falls: {reach[1]:.0%} reach 1, {reach[10]:.1%}
     reach 10, {reach[100]:.2%} reach 100.""",
 )
