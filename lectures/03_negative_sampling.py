@@ -1204,7 +1204,7 @@ bars = ax.barh(list(speeds), [x / 1e3 for x in speeds.values()], color=colors)
 ax.bar_label(bars, [f"{x / 1e3:.0f}" for x in speeds.values()], padding=3)
 ax.invert_yaxis()
 ax.set(xlabel="thousand words per second of processor time")
-ax.set_title("Shared draws make NumPy as fast as gensim")
+ax.set_title("NumPy, as fast as gensim")
 figures.show(
     fig,
     "Thousand words per second, one thread: "
@@ -1405,7 +1405,7 @@ for k, (name, (low, high)) in enumerate(interval.items()):
 ax.set_yticks(-np.arange(len(interval)), list(interval))
 ax.axvline(0, color="gray", linewidth=1)
 ax.set(xlabel="Spearman correlation with WordSim, 95 % interval")
-ax.set_title("Ten passes over all of the text agree best with people")
+ax.set_title("Ten passes over all agree best")
 figures.show(
     fig,
     "Spearman correlation with WordSim-353 and its 95 % interval. "
