@@ -4,8 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit controls notebooks checkpoints fuzz attack-report test-nbgrader bench \
-  lock clean
+.PHONY: help setup demo test lint unit controls notebooks checkpoints fuzz attack-report test-nbgrader bench lock clean
 # One heavy thing at a time, whatever -j says: the recipes are parallel inside.
 .NOTPARALLEL:
 

@@ -290,7 +290,10 @@ def _run_ours(
 
 def _finish(command: list[str], folder: Path, seconds: float, host: Host) -> str:
     """Run a program and everything it starts to its end; return its output, or nothing."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ATTACKS_WORD": host.word}
+    home = host.folder.parent / "home"  # controls without a sandbox may leave things there
+    home.mkdir(exist_ok=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": str(home)}
+    environment["ATTACKS_WORD"] = host.word
     process = subprocess.Popen(
         command,
         cwd=folder,
