@@ -117,10 +117,12 @@ class Fields(tuple):
         made._fields = names
         return made
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._fields:
-            return self[self._fields.index(name)]
-        raise AttributeError(f"no field {name!r}")
+    def __getattribute__(self, name: str) -> Any:
+        # Before the methods of a tuple: `count` is a good name for a field.
+        names = () if name.startswith("_") else self._fields
+        if name in names:
+            return self[names.index(name)]
+        return super().__getattribute__(name)
 
     def _asdict(self) -> dict[str, Any]:
         return dict(zip(self._fields, self, strict=True))

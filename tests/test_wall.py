@@ -686,6 +686,9 @@ GARBAGE: dict[str, bytes | list] = {
     "outputs that are none": ["value", 4, None, "text"],
     "a failure of no name": ["failed", 1, 2, 3, []],
     "a callback that was not lent": ["value", Reference("grader", 1, "f"), None, []],
+    "a function of a library": ["value", Reference("library", 0, "builtins:exec"), None, []],
+    "one in a list": ["value", [{"f": Reference("library", 0, "torch:load")}], None, []],
+    "a generator": ["value", Reference("generator", 1, "generator"), None, []],
     "an unhashable verb": [["value"], 4, None, []],
 }
 

@@ -606,6 +606,8 @@ def test_a_named_tuple_arrives_as_a_tuple_with_names() -> None:
     assert [arrived[0], getattr(arrived, fields[1]), arrived == (1, (2,))] == [1, (2,), True]
     assert not hasattr(arrived, "nothing")
     assert copy.deepcopy(arrived) == arrived
+    counted = there(collections.namedtuple("Counted", "word count")("a", 2))
+    assert [counted.word, counted.count, counted.index(2)] == ["a", 2, 1]
     largest = there(torch.max(torch.eye(2), 0))
     assert torch.equal(largest.values, torch.ones(2))
     renamed = collections.namedtuple("renamed", ["a", "a"], rename=True)  # a field named _1
