@@ -10,7 +10,6 @@ group is in use its maker holds a lock on it; one without a lock was left by a r
 """
 
 import contextlib
-import fcntl
 import os
 import re
 import secrets
@@ -20,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+
+from autograder.sandbox.locks import locked
 
 _PREFIX = "course-student-"
 _WANTED = frozenset({"memory", "pids"})
@@ -80,7 +81,7 @@ def _new(place: Place, memory_bytes: int, processes: int) -> tuple[Path, int]:
     while lock is None:  # taken for a left one and removed, between the two calls
         folder = place.folder / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         folder.mkdir(0o755)
-        lock = _locked(folder)
+        lock = locked(folder)
     try:
         if "pids" in place.bounds:
             _write(lock, "pids.max", str(processes))
@@ -187,26 +188,10 @@ def _inner(own: Path, bounds: frozenset[str]) -> Path:
     raise refused
 
 
-def _locked(folder: Path) -> int | None:
-    """Return a descriptor that locks the group, or None if another has it or it is gone."""
-    try:
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(lock), os.stat(folder, follow_symlinks=False)):
-            return lock
-    except OSError:
-        pass
-    os.close(lock)
-    return None
-
-
 def _sweep(place: Place) -> None:
     for entry in os.scandir(place.folder):
         if entry.name.startswith(_PREFIX):
-            lock = _locked(Path(entry.path))
+            lock = locked(Path(entry.path))
             if lock is not None:
                 _remove(Path(entry.path), lock)
 

@@ -5,7 +5,6 @@ use its maker holds a lock on it; one without a lock was left by a run that was 
 """
 
 import contextlib
-import fcntl
 import itertools
 import os
 import secrets
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from autograder.errors import SandboxError
 from autograder.sandbox import kernel
+from autograder.sandbox.locks import locked
 
 _PARENT = "/tmp"
 _PREFIX = "course-student-"
@@ -54,7 +54,7 @@ def make(*, as_another_user: bool = True) -> Home:
         base = Path(_PARENT, _PREFIX + name)
         with contextlib.suppress(FileExistsError):
             base.mkdir(0o700)
-            if (lock := _locked(base)) is None:
+            if (lock := locked(base)) is None:
                 continue  # taken for a left one and removed, between the two calls
             made = Home(base, lock, user)
             for folder in (made.home, made.tmp, base):
@@ -88,29 +88,13 @@ def _same_user() -> Iterator[tuple[str, None]]:
         yield f"of-{os.geteuid()}-{secrets.token_hex(8)}", None
 
 
-def _locked(base: Path) -> int | None:
-    """Return a descriptor that locks the folder, or None if another has it or it is gone."""
-    try:
-        lock = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(lock), os.stat(base, follow_symlinks=False)):
-            return lock
-    except OSError:
-        pass
-    os.close(lock)
-    return None
-
-
 @lru_cache(maxsize=1)
 def _sweep() -> None:
     """Remove what killed runs left; once is enough for a process."""
     mine = {os.geteuid(), *(_USERS if os.geteuid() == 0 else ())}
     for entry in os.scandir(_PARENT):
         if entry.name.startswith(_PREFIX) and entry.stat(follow_symlinks=False).st_uid in mine:
-            lock = _locked(Path(entry.path))
+            lock = locked(Path(entry.path))
             if lock is not None:
                 _remove(Path(entry.path), lock)
 
