@@ -63,6 +63,7 @@ from scipy.special import expit as sigmoid
 from scipy.stats import chisquare, rankdata
 
 from lectures import corpora, figures
+from lectures.gradient_check import judge
 from lectures.intervals import bootstrap_interval
 
 torch.set_num_threads(1)
@@ -203,28 +204,9 @@ assert losses(np.array([-800.0]))[0] == 800
 # %% [markdown]
 # ### The gradients
 #
-# The judges of lecture 02 again, in short: central differences, and PyTorch's autograd on the loss
+# `judge` asks the two judges of lecture 02: central differences, and PyTorch's autograd on the loss
 # in PyTorch's own functions. Everything in float64 and away from zero.
-
-
-# %%
-def judge(name, ours, f, f_torch, x, h=1e-5):
-    """Is `ours` the gradient of `f` at `x`? `f_torch` is the same function, written in PyTorch."""
-    slope = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[i] = h
-        slope[i] = (f(x + step) - f(x - step)) / (2 * h)
-    leaf = torch.tensor(x, requires_grad=True)
-    f_torch(leaf).backward()
-    assert ours.shape == x.shape
-    assert np.abs(ours).min() > 1e-4, "too near zero to judge"
-    np.testing.assert_allclose(ours, slope, rtol=1e-5)
-    np.testing.assert_allclose(ours, leaf.grad.numpy(), rtol=1e-9)
-    print(f"{name}: {ours.size} numbers, both judges agree")
-
-
-# %% [markdown]
+#
 # **Link 1: one question.** From $\sigma = 1/(1+e^{-x})$ follows $\sigma' = \sigma(1-\sigma)$. So
 #
 # $$\frac{d}{dx}\big[-\log\sigma(x)\big] = -(1-\sigma(x)) = \sigma(x)-1, \qquad

@@ -62,6 +62,7 @@ import torch.nn.functional as F
 from matplotlib import pyplot as plt
 
 from lectures import corpora, figures, running_table
+from lectures.gradient_check import central_difference
 from lectures.intervals import bootstrap_interval
 
 torch.set_num_threads(1)
@@ -326,15 +327,6 @@ def bptt(theta, x, y, h_0, phi):
 
 
 # %%
-def central_difference(f, x, h=1e-5):
-    slopes = np.zeros_like(x)
-    for i in np.ndindex(x.shape):
-        step = np.zeros_like(x)
-        step[i] = h
-        slopes[i] = (f(x + step) - f(x - step)) / (2 * h)
-    return slopes
-
-
 def torch_loss(theta, x, y, h_0, phi, W_h=None):
     """J by torch. `W_h` may hold a weight of its own for each step, shape (T, H, H)."""
     W_h = theta.W_h.expand(len(x), -1, -1) if W_h is None else W_h
@@ -951,10 +943,10 @@ ax.semilogx([stored[n] for n in orders], list(on_test.values()), "s--", color=re
 for n in (1, 2, 3, 4, 6, best_n):
     ax.annotate(f"n = {n}", (stored[n], on_test[n]), (6, 4), textcoords="offset points", color=red)
 ax.plot(rnn.stored, rnn.per_character, "o", color=blue, markersize=9)
-ax.annotate(f"RNN, H = {hidden}", (rnn.stored, rnn.per_character), (-96, -16),
-            textcoords="offset points", color=blue)  # fmt: skip
+ax.annotate(f"RNN, H = {hidden}", (4e3, rnn.per_character - 0.03), color=blue)
 ax.annotate("Kneser–Ney", (stored[3], 3.3), color=red)
 ax.set(xlabel="numbers stored (n-gram counts, or weights)", ylabel="bits per character on test")
+ax.set(xlim=(30, 3e7))
 ax.set_title("The n-grams buy each bit with more storage")
 figures.show(
     fig,
@@ -1107,7 +1099,7 @@ ax.semilogx(spans, [rnn_bits[k].mean() for k in spans], "o-", color=blue, base=2
 ax.semilogx(list(kn_bits), [b.mean() for b in kn_bits.values()], "s--", color=red, base=2)
 ax.annotate("RNN, begun k characters ago", (8, rnn_bits[8].mean()), (10, 12),
             textcoords="offset points", color=blue)  # fmt: skip
-ax.annotate("Kneser–Ney, n = k + 1", (1, kn_bits[2].mean()), color=red)
+ax.annotate("Kneser–Ney, n = k + 1", (1, 1.6), color=red)
 ax.set_xticks(spans, [str(k) for k in spans])
 ax.set(xlabel="characters of context k", ylabel="bits per character, 3,000 test places")
 ax.set_title("After sixteen characters the RNN gains nothing more")
