@@ -60,6 +60,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
+from safetensors.numpy import load_file
 
 from lectures import corpora, figures, running_table
 from lectures.gradient_check import central_difference
@@ -574,8 +575,8 @@ for ours, whole in zip(truncated(theta, x_batch, y_batch, h_batch, tau=T)[0], fu
 # between the truncated gradient and the full one, over all of $\theta$ but $U$ and $b_2$.
 
 # %%
-shipped = corpora.DATA / "rnn_lm.npz"
-weights = np.load(shipped)
+shipped = corpora.DATA / "rnn_lm.safetensors"
+weights = load_file(shipped)
 manifest = json.loads(shipped.with_suffix(".json").read_text())
 trained = Theta(*(weights[name].astype(np.float64) for name in Theta._fields))
 assert manifest["characters"] == "".join(chars)

@@ -51,6 +51,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
+from safetensors.numpy import load_file
 
 from lectures import corpora, figures
 from lectures.intervals import bootstrap_interval
@@ -373,8 +374,8 @@ assert rate[-1] < 1e-9 * norm**40
 # $A_t$.
 
 # %%
-shipped = corpora.DATA / "rnn_lm.npz"
-weights = {name: value.astype(np.float64) for name, value in np.load(shipped).items()}
+shipped = corpora.DATA / "rnn_lm.safetensors"
+weights = {name: value.astype(np.float64) for name, value in load_file(shipped).items()}
 chars = json.loads(shipped.with_suffix(".json").read_text())["characters"]
 W_h, U = weights["W_h"], weights["U"]
 H = len(W_h)

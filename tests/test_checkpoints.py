@@ -7,10 +7,11 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from lectures import corpora
 
-WEIGHTS = sorted(corpora.DATA.glob("*.npz"))
+WEIGHTS = sorted(corpora.DATA.glob("*.safetensors"))
 
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
@@ -19,10 +20,9 @@ def test_weights_are_those_of_their_manifest(path):
     assert manifest["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert manifest["text"] in {source.sha256 for source in corpora.SOURCES.values()}
     assert len(manifest["curve"]) == manifest["epochs"]
-    with np.load(path) as weights:  # never pickle: np.load refuses it
-        for name in weights:
-            assert weights[name].dtype == np.float16
-            assert np.isfinite(weights[name]).all()
+    for value in load_file(path).values():
+        assert value.dtype == np.float16
+        assert np.isfinite(value).all()
 
 
 def test_all_weights_together_are_small():

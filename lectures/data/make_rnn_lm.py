@@ -1,4 +1,4 @@
-"""Train the character RNN of lecture 06 and write `rnn_lm.npz` and its manifest, `rnn_lm.json`.
+"""Train the character RNN of lecture 06; write `rnn_lm.safetensors` and its manifest `rnn_lm.json`.
 
 Takes about twenty minutes on one core, and fewer on more. Run it as
 
@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file
 from torch import nn
 
 from lectures import corpora
 
-TARGET = Path(__file__).parent / "rnn_lm.npz"
+TARGET = Path(__file__).parent / "rnn_lm.safetensors"
 SEED, EPOCHS, LEARNING_RATE, MAX_NORM = 0, 12, 0.002, 1.0
 STREAMS, TAU = 64, 64  # texts read side by side; characters per step of training
 D, HIDDEN = 32, 512  # length of a character's vector, of the hidden state
@@ -96,7 +97,7 @@ def main() -> None:
         "U": state["output.weight"],
         "b_2": state["output.bias"],
     }
-    np.savez(TARGET, **{name: value.astype(np.float16) for name, value in weights.items()})
+    save_file({name: value.astype(np.float16) for name, value in weights.items()}, TARGET)
     manifest = {
         "model": "character RNN, tanh: E, W_e, W_h, b_1, U, b_2 in float16",
         "characters": "".join(chars),
