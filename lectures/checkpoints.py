@@ -1,0 +1,227 @@
+"""Training that takes longer than a lecture: resumable, on a schedule in steps, and written down.
+
+A `Task` is a model and what one step of its training is. `train` runs the steps, keeps its state
+outside git in `build/checkpoints`, so that Ctrl-C loses nothing and a crash a minute, and returns
+the curve. The weights go into float16 safetensors beside a manifest. Since every step's batch,
+learning rate and randomness follow from the seed and the step's number, any first part of the
+schedule can be run again and laid beside the recorded curve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from lectures import corpora
+
+DATA = Path(__file__).parent / "data"
+STATE = Path(__file__).parent.parent / "build" / "checkpoints"
+SAVE_SECONDS = 60
+
+
+class Task(Protocol):
+    """A model and its training."""
+
+    name: str
+    steps: int
+    seed: int
+    valid_every: int  # steps between two measurements of `valid`
+    model: nn.Module
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """A new optimizer of the model's weights."""
+        ...
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, from 0."""
+        ...
+
+    def batches(self) -> Iterator[Any]:
+        """The batch of step 0, 1, ...: without end, and always the same."""
+        ...
+
+    def loss(self, batch: Any) -> dict[str, Tensor]:
+        """What is minimized ("loss") and, beside it, what else is to be recorded."""
+        ...
+
+    def valid(self) -> float:
+        """The figure that is followed during training, on the held-out side."""
+        ...
+
+
+def warmup_then_decay(step: int, steps: int, peak: float, warmup: int, decay: int) -> float:
+    """Rise linearly to `peak` in `warmup` steps, stay, fall linearly to 0 in the last `decay`."""
+    return peak * min(1.0, (step + 1) / warmup, (steps - step) / decay)
+
+
+def train(task: Task, until: int | None = None, resume: bool = False) -> dict[str, Any]:
+    """Train up to step `until` (default: the whole schedule) and return the curve.
+
+    The curve has "loss" (and what else the task records) for each of the first hundredth of the
+    steps, then as means over as many; "valid" as pairs of step and figure; "seconds" of wall time
+    spent. At the end the weights are the mean of those at ten points of the last twentieth.
+    """
+    steps = task.steps if until is None else until
+    hundredth = max(1, task.steps // 100)
+    path = STATE / f"{task.name}.pt"
+    torch.manual_seed(task.seed)
+    optimizer = task.optimizer()
+    start, sums = 0, None
+    curve: dict[str, Any] = {"valid": [], "seconds": 0.0}
+    if resume and path.exists():
+        state = torch.load(path, weights_only=True)
+        task.model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        start, curve, sums = state["step"], state["curve"], state["sums"]
+    raw = curve.setdefault("raw", {})
+    average_from = task.steps - task.steps // 20
+    average_every = max(1, task.steps // 200)
+    began, saved, spent = time.monotonic(), time.monotonic(), curve["seconds"]
+
+    def save(step: int) -> None:
+        STATE.mkdir(parents=True, exist_ok=True)
+        curve["seconds"] = spent + time.monotonic() - began
+        state = {
+            "model": task.model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "rng": torch.get_rng_state(),
+            "step": step,
+            "curve": curve,
+            "sums": sums,
+        }
+        torch.save(state, path.with_suffix(".new"))
+        os.replace(path.with_suffix(".new"), path)
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[at]}"),
+    )
+    task.model.train()
+    with Progress(*columns, disable=not resume) as progress:
+        bar = progress.add_task(task.name, total=steps, completed=start, at="")
+        step = start
+        try:
+            for batch in islice(task.batches(), start, steps):
+                for group in optimizer.param_groups:
+                    group["lr"] = task.rate(step)
+                parts = task.loss(batch)
+                optimizer.zero_grad()
+                parts["loss"].backward()
+                nn.utils.clip_grad_norm_(task.model.parameters(), 1.0)
+                optimizer.step()
+                with signals_held():  # the state is never that of half a step
+                    step += 1
+                    for name, value in parts.items():
+                        raw.setdefault(name, []).append(value.item())
+                    if step > average_from and step % average_every == 0:
+                        now = {k: v.double() for k, v in task.model.state_dict().items()}
+                        sums = now if sums is None else {k: sums[k] + now[k] for k in now}
+                        curve["averaged"] = curve.get("averaged", 0) + 1
+                    if step % task.valid_every == 0 or step == task.steps:
+                        rng = torch.get_rng_state()
+                        task.model.eval()
+                        curve["valid"].append([step, round(task.valid(), 4)])
+                        task.model.train()
+                        torch.set_rng_state(rng)
+                        if resume:
+                            print(step, curve["valid"][-1], f"{time.monotonic() - began:.0f} s")
+                    progress.update(bar, advance=1, at=f"loss {parts['loss'].item():.3f}")
+                    if resume and time.monotonic() - saved > SAVE_SECONDS:
+                        saved = time.monotonic()
+                        save(step)
+        finally:
+            if resume:
+                save(step)
+    if step == task.steps and sums is not None:
+        mean = {k: (v / curve["averaged"]).float() for k, v in sums.items()}
+        task.model.load_state_dict(mean)
+    task.model.eval()
+    curve["seconds"] = spent + time.monotonic() - began
+    for name, values in curve.pop("raw").items():
+        later = [values[i : i + hundredth] for i in range(hundredth, len(values), hundredth)]
+        curve[name] = [round(v, 4) for v in values[:hundredth]]
+        curve[f"{name} by hundredths"] = [round(math.fsum(v) / len(v), 4) for v in later]
+    return curve
+
+
+class signals_held:
+    """Let SIGINT wait until the block has ended."""
+
+    def __enter__(self) -> None:
+        self.pending = False
+        try:
+            self.before = signal.signal(signal.SIGINT, self._note)
+        except ValueError:  # not the main thread: no signal arrives here
+            self.before = None
+
+    def _note(self, *_: Any) -> None:
+        self.pending = True
+
+    def __exit__(self, *_: Any) -> None:
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+        if self.pending:
+            raise KeyboardInterrupt
+
+
+def set_up() -> None:
+    """One thread; and numbers below 1e-38 count as 0, since some processors slow down for them."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def save(name: str, model: nn.Module) -> None:
+    """Write the weights of `model` in float16, called `name`, into `data`."""
+    weights = {key: value.half().contiguous() for key, value in model.state_dict().items()}
+    save_file(weights, DATA / f"{name}.safetensors")
+
+
+def load(name: str, model: nn.Module) -> None:
+    """Fill `model` with the weights called `name`, and make it ready for use."""
+    model.load_state_dict(load_file(DATA / f"{name}.safetensors"))
+    model.eval()
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """Return what is recorded about the weights called `name`."""
+    found: dict[str, Any] = json.loads((DATA / f"{name}.json").read_text())
+    return found
+
+
+def record(task: Task, data: list[str], curve: dict[str, Any], **more: Any) -> None:
+    """Write the manifest of the weights of `task`; `data` names the corpora it learned from."""
+    found = {
+        "model": type(task.model).__name__,
+        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "data": {name: corpora.SOURCES[name].sha256 for name in data},
+        "seed": task.seed,
+        "steps": task.steps,
+        **more,
+        "curve": curve,
+        "cores": torch.get_num_threads(),
+        "versions": {name: version(name) for name in ("numpy", "safetensors", "torch")},
+        "sha256": hashlib.sha256((DATA / f"{task.name}.safetensors").read_bytes()).hexdigest(),
+    }
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    text = re.sub(r"\n\s+(?=[-\d.]+,?\n)|(?<=\d)\n\s+(?=\])", " ", text)  # numbers on one line
+    (DATA / f"{task.name}.json").write_text(text + "\n")

@@ -1,0 +1,92 @@
+"""From Wycliffe's English to that of King James: data, model, and what a translation is worth.
+
+The shipped weights are `data/translation.safetensors`, made by `data/make_translation.py`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from lectures import batching, checkpoints, corpora, ibm_model1
+from lectures.bpe import BOS, BPE, EOS
+from lectures.transformer import Transformer, beam_search, greedy
+
+NAME, MERGES = "translation", 3000
+Side = Literal["train", "valid", "test"]
+
+
+@functools.cache
+def bpe() -> BPE:
+    """Return the pieces that both languages share, learned from the train side (some seconds)."""
+    pairs = corpora.translation_pairs("train")
+    return BPE.from_texts((t for p in pairs for t in (p.wycliffe, p.king_james)), MERGES)
+
+
+@functools.cache
+def ids(side: Side) -> list[tuple[list[int], list[int]]]:
+    """Return the verse pairs of a side as ids, without begin and end."""
+    code = bpe()
+    return [
+        (code.encode(pair.wycliffe), code.encode(pair.king_james))
+        for pair in corpora.translation_pairs(side)
+    ]
+
+
+def tensors(pairs: Sequence[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor]:
+    """Return sources (B, H), each with its end, and targets (B, Z + 1), from begin to end."""
+    source = batching.pad([[*source, EOS] for source, _ in pairs])
+    return source, batching.pad([[BOS, *target, EOS] for _, target in pairs])
+
+
+@functools.cache
+def model1() -> ibm_model1.WordForWord:
+    """Return IBM Model 1, five passes of EM on the train side's words (about 20 s)."""
+    pairs = corpora.translation_pairs("train")
+    return ibm_model1.WordForWord([(p.wycliffe, p.king_james) for p in pairs])
+
+
+@functools.cache
+def load() -> Transformer:
+    """Return the shipped transformer, ready to translate."""
+    model = Transformer(len(bpe()))
+    checkpoints.load(NAME, model)
+    return model
+
+
+def translate(
+    model: Transformer, texts: Sequence[str], k: int = 1, alpha: float = 1.0
+) -> list[str]:
+    """Translate texts greedily (k = 1) or by beam search, in the order given."""
+    code = bpe()
+    sources = [[*code.encode(text), EOS] for text in texts]
+    out = [""] * len(texts)
+    for batch in batching.by_tokens([len(ids) for ids in sources], 2000 // k):
+        source = batching.pad([sources[i] for i in batch])
+        longest = 2 * source.shape[1] + 10
+        said = (
+            greedy(model, source, longest)
+            if k == 1
+            else beam_search(model, source, longest, k, alpha)
+        )
+        for i, ids_said in zip(batch, said, strict=True):
+            out[i] = code.decode(ids_said)
+    return out
+
+
+def loops(text: str) -> bool:
+    """Whether some phrase stands three times or more in a row, or one of four words twice.
+
+    Case and punctuation do not count.
+    """
+    words = [word.lower() for word in ibm_model1.tokens(text) if word[0].isalnum()]
+    for n in range(1, len(words) // 2 + 1):
+        same = 0  # how many words in a row are those n places before
+        for word, before in zip(words[n:], words, strict=False):
+            same = same + 1 if word == before else 0
+            if same >= (2 * n if n < 4 else n):
+                return True
+    return False

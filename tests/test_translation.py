@@ -1,0 +1,67 @@
+"""Batches waste little and lose nothing; what counts as a loop."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lectures import batching, corpora, translation
+from lectures.bpe import BOS, EOS, PAD
+
+
+@given(st.lists(st.integers(1, 60), max_size=80), st.integers(60, 300), st.booleans())
+def test_each_sequence_is_in_one_batch_and_no_batch_is_too_large(lengths, tokens, shuffled):
+    batches = batching.by_tokens(lengths, tokens, random.Random(1) if shuffled else None)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert all(max(lengths[i] for i in batch) * len(batch) <= tokens for batch in batches)
+
+
+def test_few_places_of_a_batch_are_padding():
+    pairs = translation.ids("valid")
+    lengths = [1 + max(map(len, pair)) for pair in pairs]
+    places = empty = 0
+    for batch in batching.by_tokens(lengths, 1400, random.Random(1)):
+        source, target = translation.tensors([pairs[i] for i in batch])
+        places += target.numel()
+        empty += int((target == PAD).sum())
+        assert (target[:, 0] == BOS).all()
+        assert ((source == EOS).sum(1) == 1).all()
+    assert empty / places < 0.15
+
+
+def test_no_target_verse_of_the_test_occurs_in_training():
+    said = {pair.king_james for pair in corpora.translation_pairs("test")}
+    for side, n in (("train", 25_517), ("valid", 1_294)):
+        pairs = corpora.translation_pairs(side)
+        assert len(pairs) == n
+        assert not said & {pair.king_james for pair in pairs}
+    assert len(corpora.translation_pairs("test")) == 1_113
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Holy, holy, holy", True),
+        ("Holy, holy, is the LORD", False),
+        ("and the sons, and the sons, and the sons of Levi", True),
+        ("the sons of Levi, the sons of Levi", True),
+        ("the sons of Levi and the sons of Juda", False),
+        ("and he, and he said", False),
+        ("", False),
+    ],
+)
+def test_what_is_a_loop(text, answer):
+    assert translation.loops(text) is answer
+
+
+def test_verses_that_people_wrote_hardly_ever_loop():
+    verses = [pair.king_james for pair in corpora.translation_pairs("test")]
+    assert sum(map(translation.loops, verses)) == 2
+
+
+def test_padding_is_put_behind():
+    assert torch.equal(batching.pad([[5, 6], [7]]), torch.tensor([[5, 6], [7, PAD]]))
