@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,17 @@ class OutOfTime(BaseException):
 
 
 @contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `OutOfTime` in the body after `seconds`; it can come up at any line of it."""
+def time_limit(seconds: float, left: Callable[[], float] = lambda: 0.0) -> Iterator[None]:
+    """Raise `OutOfTime` in the body after `seconds`; it can come up at any line of it.
+
+    Unless `left()`, asked then, says that there are seconds left: then after those.
+    """
 
     def stop(*_: Any) -> None:
-        raise OutOfTime
+        more = left()
+        if more <= 0:
+            raise OutOfTime
+        signal.setitimer(signal.ITIMER_REAL, more)
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -35,14 +41,19 @@ ENDED = 1
 
 
 @contextmanager
-def process_limit(seconds: float) -> Iterator[None]:
+def process_limit(seconds: float) -> Iterator[Callable[[float], None]]:
     """End this process if the body takes longer than `seconds`.
 
-    For what `time_limit` cannot stop: C code that looks at no signal, as `sum(range(10**18))` is.
+    Yields a function that lets so many seconds begin anew. For what `time_limit` cannot stop: C
+    code that looks at no signal, as `sum(range(10**18))` is.
     """
     with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+
+        def begin(seconds: float) -> None:
+            faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
+
+        begin(seconds)
         try:
-            yield
+            yield begin
         finally:
             faulthandler.cancel_dump_traceback_later()

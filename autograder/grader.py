@@ -53,9 +53,10 @@ class Rules:
     """How a submission is run."""
 
     cell_seconds: float = 15.0
-    """Wall time of one cell."""
+    """Wall time of one cell, without the time for which others kept it from running."""
     total_seconds: float = 180.0
-    """Wall time of the whole submission."""
+    """Wall time of the whole submission, with all of that: nobody may hold up a class for longer by
+    being slow on purpose."""
     shared: bool = False
     """Whether the tests run in the student's process, where they can be read and forged."""
 
@@ -261,7 +262,7 @@ class _Session:
 
     def _limit_cell(self) -> None:
         left = self._end - time.monotonic()
-        self._wall.begin(max(0.0, min(self._rules.cell_seconds, left)))
+        self._wall.begin(max(0.0, min(self._rules.cell_seconds, left)), self._end)
 
     def _restart(self) -> None:
         """Start the student's process afresh and run again what had run to its end."""
@@ -291,10 +292,18 @@ class _Session:
     def _run_ours(self, cell: Cell) -> Ran:
         """Run one of the course's cells; one that loops on a student's value is stopped too."""
         # Later than the student's time for this cell, so that no answer is cut off half read.
-        seconds = self._rules.cell_seconds + self._wall.grace + 1
+        beyond = self._wall.grace + 1
+        seconds = self._rules.cell_seconds + beyond
         try:
-            with process_limit(seconds + PATIENCE), time_limit(seconds):
-                ran = self._shell.run(cell.source)
+            with process_limit(seconds + PATIENCE) as begin_anew:
+
+                def left() -> float:
+                    more = self._wall.deadline() + beyond - time.monotonic()
+                    begin_anew(max(0.0, more) + PATIENCE)
+                    return more
+
+                with time_limit(seconds, left):
+                    ran = self._shell.run(cell.source)
         except OutOfTime as error:
             ran = Ran(error, None)
         if isinstance(ran.error, OutOfTime):

@@ -26,7 +26,8 @@ class Grading(Configurable):
     ).tag(config=True)
 
     cell_seconds = Float(
-        help="Wall time of one cell, the student's or a test (default: Execute.timeout, or 15)."
+        help="Wall time of one cell, the student's or a test (default: Execute.timeout, or 15), "
+        "without what it waited for a processor that others kept busy."
     ).tag(config=True)
     total_seconds = Float(180, help="Wall time of a whole submission.").tag(config=True)
     cpu_seconds = Integer(180, help="CPU time of a whole submission.").tag(config=True)

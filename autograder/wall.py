@@ -39,6 +39,10 @@ MAX_WORDS = 4 * carry.MAX_WORDS
 the test's generators: about a third of a second."""
 
 
+MOMENT = 0.05
+"""Seconds waited for a processor that are worth a later deadline: less is not, or it would move in
+ever smaller steps."""
+
 MAX_REASON = 2000
 """Characters of why a lent function failed."""
 
@@ -146,7 +150,8 @@ class Wall:
     """A conversation with one student's process.
 
     `interrupt()` must make the student's code stop what it does; after it, the process has `grace`
-    seconds to say so before it counts as gone.
+    seconds to say so before it counts as gone. `waited()` says for how many seconds both sides so
+    far were kept from running by others that run on this machine.
     """
 
     grace = 2.0
@@ -154,10 +159,17 @@ class Wall:
     methods: frozenset[str] = frozenset()
     """Names of methods that the assignment asks for."""
 
-    def __init__(self, channel: Channel, interrupt: Callable[[], None]):
+    def __init__(
+        self,
+        channel: Channel,
+        interrupt: Callable[[], None],
+        waited: Callable[[], float] = lambda: 0.0,
+    ):
         self._channel = channel
         self._interrupt = interrupt
-        self._deadline = time.monotonic()
+        self._waited = waited
+        self._deadline = self._last = time.monotonic()
+        self._waited_before = 0.0
         self._functions: dict[int, Callable] = {}
         self._generators: dict[int, Any] = {}
         self._lent = 0
@@ -169,18 +181,31 @@ class Wall:
         self.record = Record()
         carry.watch_seeds()
 
-    def begin(self, seconds: float) -> None:
+    def begin(self, seconds: float, last: float = 0.0) -> None:
         """Start a new cell: a new record, and `seconds` from now for the student's code.
 
-        A process that broke off the conversation stays gone: nothing is asked of it again.
+        What was waited for a processor meanwhile does not count, up to the time `last` of
+        `time.monotonic`: an answer must not miss its time because of what is graded beside it. A
+        process that broke off the conversation stays gone: nothing is asked of it again.
         """
         self.record = Record(gone=self.record.gone)
         self._deadline = time.monotonic() + seconds
+        self._last = max(self._deadline, last)
+        self._waited_before = self._waited()
         self._functions = {}
         self._gradients.begin()
         self._words = MAX_WORDS
         self._strayed.clear()
         carry.seeded.clear()
+
+    def deadline(self) -> float:
+        """Return when the student's code is out of time, of `time.monotonic`, as it stands now."""
+        if time.monotonic() >= self._deadline:
+            now = self._waited()
+            if (since := now - self._waited_before) > MOMENT:
+                self._waited_before = now
+                self._deadline = min(self._deadline + since, self._last)
+        return self._deadline
 
     def bring(self, files: dict[str, bytes]) -> None:
         """Put the student's own files into their home."""
@@ -363,13 +388,13 @@ class Wall:
         # early, twice or late is never taken for the next one's.
         ticket = secrets.token_bytes(TICKET_BYTES)
         try:
-            if self._deadline <= time.monotonic():
+            if self.deadline() <= time.monotonic():
                 self.record.timed_out = True
                 raise StudentTimeout("no time left")
-            self._channel.send(ticket + frame, self._deadline)
+            self._channel.send(ticket + frame, self.deadline)
             callbacks = 0
             while True:
-                answer = self._receive(ticket, self._deadline)
+                answer = self._receive(ticket, self.deadline)
                 reply = self._checked_reply(answer)
                 if reply[0] != "callback":
                     if call is not None:
@@ -378,7 +403,7 @@ class Wall:
                 callbacks += 1
                 if callbacks > MAX_CALLBACKS:
                     raise WireError("too many call-backs")
-                self._channel.send(ticket + self._serve(reply), self._deadline)
+                self._channel.send(ticket + self._serve(reply), self.deadline)
         except Late:
             self.record.timed_out = True
             self._stop(ticket)
@@ -414,7 +439,7 @@ class Wall:
             name = name if name in _ORDINARY else "RuntimeError"
             return encode(["raised", name, _message_for_student(error)])
 
-    def _receive(self, ticket: bytes, deadline: float) -> bytes:
+    def _receive(self, ticket: bytes, deadline: float | Callable[[], float]) -> bytes:
         """Return the next frame, if it answers the question that has this ticket."""
         frame = self._channel.receive(deadline)
         if not frame.startswith(ticket):

@@ -713,8 +713,12 @@ def _unpack_reference(fields: list, resolve: Resolve | None) -> Any:
     return resolve(Reference(owner, number, kind[:80]))
 
 
+Deadline = float | Callable[[], float] | None
+"""A time of `time.monotonic`, or what says it when asked, as it may move."""
+
+
 class Channel:
-    """Frames over a stream socket, each with a deadline.
+    """Frames over a stream socket, each with a deadline, or a function that says when it is.
 
     One side speaks, the other answers; a frame is a four-byte length and that many bytes.
     """
@@ -730,26 +734,28 @@ class Channel:
         """Close the socket; the other side sees `Closed`."""
         self._stream.close()
 
-    def send(self, frame: bytes, deadline: float | None = None) -> None:
+    def send(self, frame: bytes, deadline: Deadline = None) -> None:
         """Send one frame before `deadline` (of `time.monotonic`), or raise Late or Closed."""
         if len(frame) > MAX_FRAME_BYTES + TICKET_BYTES:
             raise WireError(f"a frame of {len(frame)} bytes is longer than {_limit()}")
-        self._set_timeout(deadline)
-        try:
-            self._stream.sendall(struct.pack("<I", len(frame)) + frame)
-        except TimeoutError:
-            raise Late("the other side does not read") from None
-        except OSError as error:
-            raise Closed(str(error)) from None
+        left = memoryview(struct.pack("<I", len(frame)) + frame)
+        while left:
+            self._set_timeout(deadline)
+            try:
+                left = left[self._stream.send(left) :]
+            except TimeoutError:
+                continue  # late, unless the deadline has moved
+            except OSError as error:
+                raise Closed(str(error)) from None
 
-    def receive(self, deadline: float | None = None) -> bytes:
+    def receive(self, deadline: Deadline = None) -> bytes:
         """Return the next frame, or raise Late, Closed or WireError."""
         (size,) = struct.unpack("<I", self._exactly(4, deadline))
         if size > MAX_FRAME_BYTES + TICKET_BYTES:
             raise WireError(f"a frame of {size} bytes is longer than {_limit()}")
         return self._exactly(size, deadline)
 
-    def _exactly(self, size: int, deadline: float | None) -> bytes:
+    def _exactly(self, size: int, deadline: Deadline) -> bytes:
         # Grows with what really arrives: a length alone takes no memory.
         parts = bytearray()
         while len(parts) < size:
@@ -757,7 +763,7 @@ class Channel:
             try:
                 part = self._stream.recv(min(size - len(parts), 2**20))
             except TimeoutError:
-                raise Late("no answer in time") from None
+                continue  # late, unless the deadline has moved
             except OSError as error:
                 raise Closed(str(error)) from None
             if not part:
@@ -765,7 +771,9 @@ class Channel:
             parts += part
         return bytes(parts)
 
-    def _set_timeout(self, deadline: float | None) -> None:
+    def _set_timeout(self, deadline: Deadline) -> None:
+        if callable(deadline):
+            deadline = deadline()
         if deadline is None:
             self._stream.settimeout(None)
         else:

@@ -24,6 +24,14 @@ def test_what_takes_too_long_is_stopped_and_nothing_after_it() -> None:
     time.sleep(0.1)
 
 
+def test_what_has_time_left_when_it_is_up_goes_on_for_so_long() -> None:
+    left = iter([0.2, 0.0])
+    started = time.monotonic()
+    with pytest.raises(OutOfTime), time_limit(0.05, lambda: next(left)):
+        time.sleep(5)
+    assert time.monotonic() - started >= 0.25
+
+
 COLLIDING = "[k * (2**61 - 1) for k in range(200_000)]"
 
 
@@ -41,8 +49,10 @@ def test_c_code_that_looks_at_no_signal_ends_with_its_process(code: str) -> None
 
 
 def test_what_is_done_in_time_goes_on() -> None:
-    with process_limit(0.2):
-        pass
+    with process_limit(0.2) as begin_anew:
+        time.sleep(0.1)
+        begin_anew(0.2)
+        time.sleep(0.15)
     time.sleep(0.4)
 
 

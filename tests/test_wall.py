@@ -847,6 +847,30 @@ def test_an_answer_in_drops_ends_at_the_cells_deadline() -> None:
     assert raw.wall.record.gone
 
 
+@pytest.mark.parametrize(
+    ("waited", "last", "in_time"), [(0.0, 9.0, False), (1.0, 9.0, True), (1.0, 0.2, False)]
+)
+def test_what_was_waited_for_a_processor_does_not_count(
+    waited: float, last: float, in_time: bool
+) -> None:
+    """In the answer's 0.6 seconds; up to the time that the submission has as a whole."""
+
+    def slowly(ticket: bytes) -> Iterator[bytes]:
+        for piece in (framed(ticket + VALUE)[:9], framed(ticket + VALUE)[9:]):
+            time.sleep(0.3)
+            yield piece
+
+    raw, seen = Raw(), iter([7.0])
+    raw.wall._waited = lambda: next(seen, 7.0 + waited)
+    raw.wall.begin(0.2, time.monotonic() + last)
+    raw.answer(slowly)
+    if in_time:
+        assert raw.handle(1) == 3
+    else:
+        with pytest.raises(StudentTimeout):
+            raw.handle(1)
+
+
 def test_an_answer_in_drops_that_comes_in_time_is_one() -> None:
     raw = Raw()
     raw.wall.begin(20)

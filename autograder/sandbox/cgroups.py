@@ -1,12 +1,14 @@
 """A control group for one student's process: bounds on all that comes of it, together.
 
 rlimits bound the memory of each process by itself; a group also counts what many processes take
-together, what lies in their tmpfs and what the kernel keeps for them. A group is made where this
-process may make one: as root, or where an administrator or systemd delegated that to its user.
-Where it may not, rlimits are all there is, and nothing fails.
+together, what lies in their tmpfs and what the kernel keeps for them. And to the scheduler a group
+is one: fifty busy processes of one submission take no more from others than one. A group is made
+where this process may make one: as root, or where an administrator or systemd delegated that to its
+user. Where it may not, rlimits are all there is, and nothing fails.
 
-The kernel's documentation: admin-guide/cgroup-v1/{cgroups,memory,pids}.rst, cgroup-v2.rst. While a
-group is in use its maker holds a lock on it; one without a lock was left by a run that was killed.
+The kernel's documentation: admin-guide/cgroup-v1/{cgroups,memory,pids}.rst, cgroup-v2.rst, and
+scheduler/sched-bwc.rst. While a group is in use its maker holds a lock on it; one without a lock
+was left by a run that was killed.
 """
 
 import contextlib
@@ -23,7 +25,9 @@ from pathlib import Path
 from autograder.sandbox.locks import locked
 
 _PREFIX = "course-student-"
-_WANTED = frozenset({"memory", "pids"})
+_NEEDED = frozenset({"memory", "pids"})
+_WANTED = _NEEDED | {"cpu"}
+_PERIOD_US = 100_000  # the kernel's default; as much again of CPU time in each is one core
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Place:
     folder: Path
     version: int
     bounds: frozenset[str]
-    """What groups made here bound: "memory", "pids" or both."""
+    """What groups made here bound: some of "cpu", "memory" and "pids"."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def make(memory_bytes: int, processes: int) -> Group | None:
     """Make a fresh group that no process is in, or return None where none can be made.
 
     `memory_bytes` counts pages that its processes were the first to touch; `processes` counts
-    threads too.
+    threads too. All of them together get one core, which is what a job of grading has.
     """
     made = []
     for place in places()[0]:
@@ -83,6 +87,10 @@ def _new(place: Place, memory_bytes: int, processes: int) -> tuple[Path, int]:
         folder.mkdir(0o755)
         lock = locked(folder)
     try:
+        if "cpu" in place.bounds:
+            quota, amount = _CPU_FILES[place.version]
+            with contextlib.suppress(FileNotFoundError):  # a kernel without it shares by group
+                _write(lock, quota, amount)
         if "pids" in place.bounds:
             _write(lock, "pids.max", str(processes))
         if "memory" in place.bounds:
@@ -98,6 +106,10 @@ def _new(place: Place, memory_bytes: int, processes: int) -> tuple[Path, int]:
     return folder, lock
 
 
+_CPU_FILES = {
+    1: ("cpu.cfs_quota_us", str(_PERIOD_US)),
+    2: ("cpu.max", f"{_PERIOD_US} {_PERIOD_US}"),
+}
 # Of each version: the limit's file, and the file by which none of it goes to swap.
 _MEMORY_FILES = {
     1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", ""),
@@ -109,21 +121,25 @@ _MEMORY_FILES = {
 def places() -> tuple[tuple[Place, ...], str]:
     """Return where this process may make groups, and why nowhere for the rest ("" for no reason).
 
-    Each place is tried; what killed runs left there is removed.
+    Each place is tried; what killed runs left there is removed. That no group bounds "cpu" needs no
+    reason: time limits do without (`autograder.wall`).
     """
     found: list[Place] = []
     refused = "the kernel or this container shows no hierarchy with memory and pids"
-    for folder, version, bounds in _hierarchies():
-        try:
-            place = Place(_inner(folder, bounds) if version == 2 else folder, version, bounds)
-            _remove(*_new(place, 2**30, 64))
-        except OSError as error:
-            refused = f"{error.filename or folder}: {error.strerror}"
-            continue
-        found.append(place)
-        _sweep(place)
+    for folder, version, every in _hierarchies():
+        for bounds in filter(None, dict.fromkeys((every, every & _NEEDED))):
+            try:
+                place = Place(_inner(folder, bounds) if version == 2 else folder, version, bounds)
+                _remove(*_new(place, 2**30, 64))
+            except OSError as error:
+                if bounds & _NEEDED:
+                    refused = f"{error.filename or folder}: {error.strerror}"
+                continue
+            found.append(place)
+            _sweep(place)
+            break
     bounded = frozenset().union(*(place.bounds for place in found))
-    return tuple(found), "" if bounded == _WANTED else refused
+    return tuple(found), "" if bounded >= _NEEDED else refused
 
 
 def _hierarchies() -> Iterator[tuple[Path, int, frozenset[str]]]:

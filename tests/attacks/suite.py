@@ -10,12 +10,13 @@ An attack is a file `FAMILY/NAME.py` beside this one:
 
 and, where it needs them: `FILES` (name to text, handed in beside the notebook), `change(notebook)`
 (edits the notebook's JSON), `NEXT` (the cells of another student, graded by the same job right
-after). In cells and files, `@TAG@` stands for a word of this attack's own, `@PORT@` for a port on
-127.0.0.1 that listens (TCP and UDP), `@HOST@` for a folder outside (`secret.txt`, `drop/` that
-anybody may write, and the socket `door`), `@WORD@` for an abstract socket's name, `@ROOT@` for the
-course's folder, and `@VICTIM@` for the pid of a process outside, this attack's own to harm. The
-driver's environment holds `secret.txt`'s word too. An attack that gains something which only its
-own process can see prints its tag backwards: `after.proved` (a traceback shows it forwards).
+after), `BESIDE` (those of one graded at the same time by another job). In cells and files, `@TAG@`
+stands for a word of this attack's own, `@PORT@` for a port on 127.0.0.1 that listens (TCP and UDP),
+`@HOST@` for a folder outside (`secret.txt`, `drop/` that anybody may write, and the socket `door`),
+`@WORD@` for an abstract socket's name, `@ROOT@` for the course's folder, and `@VICTIM@` for the pid
+of a process outside, this attack's own to harm. The driver's environment holds `secret.txt`'s word
+too. An attack that gains something which only its own process can see prints its tag backwards:
+`after.proved` (a traceback shows it forwards).
 `NEEDS_ROOT = True` says that the control succeeds only where root runs the suite,
 `NEEDS_CGROUPS = True` that the attack fails only where control groups can be made.
 
@@ -100,8 +101,9 @@ class Attack:
     def submissions(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield the students of this attack with their cells."""
         yield self.student, self.module.CELLS
-        if hasattr(self.module, "NEXT"):
-            yield f"{self.student}-next", self.module.NEXT
+        for place in ("NEXT", "BESIDE"):
+            if hasattr(self.module, place):
+                yield f"{self.student}-{place.lower()}", getattr(self.module, place)
 
     def succeeded(self, outcome: Outcome) -> bool:
         """Ask the attack's own rule."""
@@ -196,6 +198,11 @@ class Outcome:
         """What came of the other student of this attack."""
         return self.of(f"{self.student}-next")
 
+    @property
+    def beside(self) -> Outcome:
+        """What came of the student who was graded at the same time."""
+        return self.of(f"{self.student}-beside")
+
     def of(self, student: str) -> Outcome:
         """What came of another student of the same class."""
         return replace(self, student=student, report={})
@@ -261,15 +268,15 @@ def run_ours(
 ) -> dict[str, Outcome]:
     """Grade a class of attacks with our engine, weakened if so; return outcomes by attack's name.
 
-    An attack with a second student is graded in a class of its own, by one job.
+    An attack with a second student is graded in a class of its own, `NEXT` by one job.
     """
     chosen = list(chosen)
-    pairs = [attack for attack in chosen if hasattr(attack.module, "NEXT")]
-    classes = [[a] for a in pairs] + [[a for a in chosen if a not in pairs]]
+    after = [attack for attack in chosen if hasattr(attack.module, "NEXT")]
+    beside = [attack for attack in chosen if hasattr(attack.module, "BESIDE")]
+    classes = [[a] for a in after + beside] + [[a for a in chosen if a not in after + beside]]
     found = {}
     for together in filter(None, classes):
-        with_next = together[0] in pairs
-        found.update(_run_ours(together, weakening, 1 if with_next else jobs))
+        found.update(_run_ours(together, weakening, 1 if together[0] in after else jobs))
     return found
 
 

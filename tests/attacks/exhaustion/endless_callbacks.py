@@ -5,8 +5,8 @@ from tests.attacks.weakenings import no_time_limit
 CODE = """
 import time
 def best(score, n):
-    end = time.monotonic() + 5
-    while time.monotonic() < end:
+    end = time.process_time() + 3
+    while time.process_time() < end:
         score(0)
     print('@TAG@'[::-1])
     return 0

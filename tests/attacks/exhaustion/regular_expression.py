@@ -4,10 +4,10 @@ from tests.attacks.weakenings import no_time_limit
 
 CODE = """
 import re, time
-start = time.monotonic()
+start = time.process_time()
 for length in range(20, 40):
     re.match('(a+)+$', 'a' * length + 'b')
-    if time.monotonic() > start + 5:
+    if time.process_time() > start + 5:
         print('@TAG@'[::-1])
         break
 """

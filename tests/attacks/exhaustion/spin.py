@@ -4,8 +4,8 @@ from tests.attacks.weakenings import no_time_limit
 
 CODE = """
 import time
-end = time.monotonic() + 6
-while time.monotonic() < end:
+end = time.process_time() + 6
+while time.process_time() < end:
     pass
 print('@TAG@'[::-1])
 """

@@ -1,14 +1,16 @@
-"""Compute for too long when a test calls."""
+"""Compute for too long when a test calls, the first time."""
 
 from tests.attacks.weakenings import no_time_limit
 
 CODE = """
 import time
-def double(x):
-    end = time.monotonic() + 6
-    while time.monotonic() < end:
+def double(x, spun=[]):
+    end = time.process_time() + 5
+    while time.process_time() < end and not spun:
         pass
-    print('@TAG@'[::-1])
+    if not spun:
+        print('@TAG@'[::-1])
+    spun.append(x)
     return 2 * x
 """
 CELLS = {"double": CODE}
