@@ -702,8 +702,8 @@ assert math.isclose(J(text, zeros, zeros, 1), 6 / 4 * math.log(4))
 # > outside words that we have, given their centers, read as a function of $\theta$. It is no
 # > distribution over $\theta$. Check: for one center word, the probabilities of all possible
 # > outside pairs sum to 1. Over all *texts* $L$ does not: most words are predicted twice or more,
-# > once from each neighbor. Above, all $4^4$ texts of four words together have $4^4 \cdot 4^{-6} =
-# > \tfrac1{16}$.
+# > once from each neighbor. Above, all $4^4$ texts of four words together have
+# > $4^4 \cdot 4^{-6} = \tfrac1{16}$.
 
 # %%
 V, U = random.normal(size=(2, 4, 3))
