@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import platform
+import re
 import resource
 import secrets
 import shutil
@@ -36,6 +37,7 @@ from autograder.sandbox import (
     kill,
     landlock,
     limits,
+    probe,
     process,
     spawn,
     wait,
@@ -807,7 +809,7 @@ def _serve_outside(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _serve_forbidden(asked: dict[str, Any]) -> dict[str, Any]:
-    """Serve one request where the kernel forbids further user namespaces."""
+    """Serve one request where the kernel forbids further namespaces of one kind."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -822,7 +824,7 @@ def _serve_forbidden(asked: dict[str, Any]) -> dict[str, Any]:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
         Path("/proc/self/gid_map").write_text(f"0 {gid} 1")
-        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        Path(f"/proc/sys/user/max_{asked.get('kind', 'user')}_namespaces").write_text("0")
         theirs.sendall(json.dumps(_serve_one(asked)).encode())
         os._exit(0)
     theirs.close()
@@ -1801,14 +1803,17 @@ def test_where_user_namespaces_are_forbidden_the_next_level_holds(zygote: Zygote
     assert zygote.ask("inside", who)["level"] == zygote.level
 
 
-def test_where_its_level_is_forbidden_it_refuses_and_says_the_mend(zygote: Zygote) -> None:
+@pytest.mark.parametrize("kind", ["user", "pid", "uts"])
+def test_where_its_level_is_forbidden_it_refuses_and_says_the_mend(
+    zygote: Zygote, kind: str
+) -> None:
     if zygote.alone:
-        pytest.skip("it needs no user namespace")
-    said = zygote.ask("forbidden", who)
+        pytest.skip("it needs no namespace")
+    said = zygote.ask("forbidden", who, kind=kind)
     assert said["said"] == ""  # main never ran
     assert "make namespaces" in said["refused"]
     assert "errno 28" in said["refused"]
-    assert "sysctl -w user.max_user_namespaces" in said["refused"]
+    assert re.findall(r"user\.max_\w+", said["refused"]) == [f"user.max_{kind}_namespaces"]
     assert "\n" not in said["refused"]
 
 
@@ -1898,3 +1903,19 @@ def test_the_doctor_finds_this_machine_fit() -> None:
     found = {check.name: check for check in checks()}
     assert {"user namespace", "seccomp", "room", "limits", "landlock", "cgroups"} <= set(found)
     assert [check for check in found.values() if not check.ok] == []
+
+
+def test_the_doctor_says_what_a_group_that_is_missing_would_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places = (cgroups.Place(Path("/there"), 1, frozenset({"memory"})),)
+    monkeypatch.setattr(cgroups, "places", lambda: (places, "pids: refused"))
+    monkeypatch.setattr(cgroups, "holding", lambda group, pid: frozenset({"memory"}))
+    child = process.Child(0, 0, process.NAMESPACES, Limits(), group=cgroups.Group(()))
+    monkeypatch.setattr(process, "spawn", lambda *_: child)
+    monkeypatch.setattr(process, "kill", lambda _: None)
+    check = probe._cgroups()
+    assert not check.ok
+    assert "bound memory" in check.detail
+    assert "memory is bounded" not in check.mend
+    assert "processes are counted" in check.mend

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from autograder.errors import SandboxError
-from autograder.sandbox import cgroups, kernel, landlock, process
+from autograder.sandbox import cgroups, landlock, process
 from autograder.sandbox.limits import Limits
 from autograder.sandbox.room import Room
 
@@ -98,17 +98,7 @@ def main() -> None:
 
 def _tried() -> list[Check]:
     found = [_kernel()]
-    with_user = 0 if kernel.privileged() else kernel.CLONE_NEWUSER
-    for name, flag in (
-        ("user namespace", kernel.CLONE_NEWUSER),
-        ("mount namespace", kernel.CLONE_NEWNS),
-        ("pid namespace", kernel.CLONE_NEWPID),
-        ("network namespace", kernel.CLONE_NEWNET),
-        ("ipc namespace", kernel.CLONE_NEWIPC),
-        ("uts namespace", kernel.CLONE_NEWUTS),
-        ("cgroup namespace", kernel.CLONE_NEWCGROUP),
-    ):
-        found.append(_namespace(name, flag | with_user))
+    found.extend(map(_namespace, process.KINDS))
     found.append(_seccomp())
     found.extend(_room())
     found.extend((_landlock(), _cgroups(), _isolation()))
@@ -123,16 +113,17 @@ def _kernel() -> Check:
     return Check("kernel", ok, f"Linux {release} on {machine}", mend, needed=False)
 
 
-def _namespace(name: str, flags: int) -> Check:
+def _namespace(kind: str) -> Check:
+    name = f"{_IN_WORDS.get(kind, kind)} namespace"
     try:
-        pid = kernel.fork(flags)
+        process.try_namespace(kind)
     except OSError as error:
         mend = process.mend("make namespaces", error.errno or 0)
         return Check(name, False, f"{error.strerror} (errno {error.errno})", mend, needed=False)
-    if pid == 0:
-        os._exit(0)
-    os.waitpid(pid, 0)
     return Check(name, True, "made")
+
+
+_IN_WORDS = {"mnt": "mount", "net": "network"}
 
 
 def _seccomp() -> Check:
@@ -218,6 +209,13 @@ def _isolation() -> Check:
     return Check("isolation", True, child.level.caveat)
 
 
+_WITHOUT_GROUP = {
+    "memory": "memory is bounded for each process, not for all of a submission together",
+    "pids": "processes are counted for their user, not for each submission",
+    "cpu": "a submission's busy processes may take every core",
+}
+
+
 def _cgroups() -> Check:
     """Try whether a student's process is in a group of its own, by the kernel's list."""
     ours, theirs = socket.socketpair()
@@ -231,9 +229,10 @@ def _cgroups() -> Check:
     places, refused = cgroups.places()
     bounded = " and ".join(sorted(held)) or "nothing"
     if refused or not held:
+        without = "; ".join(text for name, text in _WITHOUT_GROUP.items() if name not in held)
         mend = (
-            "Memory is then bounded for each process, not for all of a submission together. With "
-            "systemd, grade in a scope of your own: systemd-run --user --scope course grade."
+            f"Without: {without}. With systemd, grade in a scope of your own: "
+            "systemd-run --user --scope course grade."
         )
         detail = f"bound {bounded}: {refused or 'entering one is refused'}"
         return Check("cgroups", False, detail, mend, needed=False)

@@ -40,6 +40,16 @@ _NAMESPACES = (
     | kernel.CLONE_NEWIPC
     | kernel.CLONE_NEWUTS
 )
+KINDS = {
+    "user": kernel.CLONE_NEWUSER,
+    "mnt": kernel.CLONE_NEWNS,
+    "pid": kernel.CLONE_NEWPID,
+    "net": kernel.CLONE_NEWNET,
+    "ipc": kernel.CLONE_NEWIPC,
+    "uts": kernel.CLONE_NEWUTS,
+    "cgroup": kernel.CLONE_NEWCGROUP,
+}
+"""The namespaces of a student's process, by the names that the kernel's limits have for them."""
 _READY = b"ready"
 # What of /proc a process without namespaces may read: about itself, nothing of the machine.
 _OWN_PROC = tuple(f"/proc/self/{name}" for name in ("fd", "maps", "stat", "statm", "status"))
@@ -508,12 +518,33 @@ def _explain(step: str, number: int, detail: str = "") -> str:
     return f"The sandbox could not {step}: {reason}. {mend(step, number)}"
 
 
+def try_namespace(kind: str) -> None:
+    """Make a namespace of this kind (one of `KINDS`) as the sandbox would, or raise OSError."""
+    pid = kernel.fork(KINDS[kind] | (0 if kernel.privileged() else kernel.CLONE_NEWUSER))
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+
+def _refused_kinds() -> list[str]:
+    refused = []
+    for kind in KINDS:  # a limit may stand where this process cannot read it
+        try:
+            try_namespace(kind)
+        except OSError:
+            refused.append(kind)
+            if kind == "user":  # which each of the others may need
+                break
+    return refused
+
+
 def mend(step: str, number: int) -> str:
     """Return the sentence that says how to make the step work on this machine."""
     if number == errno.ENOSYS or (number == errno.EINVAL and "given" in step):
         return "It needs Linux 5.12 or newer."
     if number in (errno.ENOSPC, errno.EUSERS) and "namespace" in step:
-        return "Raise the limit: sysctl -w user.max_user_namespaces=16384."
+        raised = [f"sysctl -w user.max_{kind}_namespaces=16384" for kind in _refused_kinds()]
+        return f"Raise the limit: {'; '.join(raised) or 'sysctl -a | grep _namespaces'}."
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "Give fewer or smaller files, or a larger home_bytes."
     if step == "reach what is given":
