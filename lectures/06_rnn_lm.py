@@ -42,7 +42,10 @@
 # | $J_t$, $J$ | numbers | loss of step $t$, mean over $T$ steps, in nats |
 # | $\delta_t$ | $H$ | $\partial J/\partial a_t$ |
 # | $\theta$ | | all of $E, W_e, W_h, b_1, U, b_2$ |
-# | $\mathcal T$ | number | temperature (section 12) |
+# | $\mathcal T$, $k$ | numbers | temperature (section 12); characters back (section 11) |
+#
+# Section 10 has lecture 05's letters: an n-gram $cw$ is a context $c$ and a character $w$, $N$ is
+# its count, $D$ a discount, and $\delta$ without an index is the number that add-δ adds.
 #
 # The notes write $h^{(t)}$ where we write $h_t$, and $E x$ with vectors as columns of $E$; ours are
 # rows, as in lectures 01 and 02.
@@ -61,6 +64,7 @@ import torch
 import torch.nn.functional as F
 from matplotlib import pyplot as plt
 from safetensors.numpy import load_file
+from scipy.stats import entropy
 
 from lectures import corpora, figures, running_table
 from lectures.gradient_check import central_difference
@@ -595,6 +599,8 @@ agreement = {
 for k, value in agreement.items():
     print(f"τ = {k:3}: cosine {value:.2f}, states in memory {k / 512:.1%}")
 assert (np.diff(list(agreement.values())) > 0).all()
+assert 0.5 < agreement[1] < 0.7
+assert agreement[64] > 0.98
 
 # %% [markdown]
 # The truncated gradient leans the right way even at $\tau=1$, and by $\tau=64$ little is missing,
@@ -604,11 +610,11 @@ assert (np.diff(list(agreement.values())) > 0).all()
 #
 # ## 9. Training
 #
-# First the ritual on one's own code. **Is the first loss near $\log|V|$?** Small output weights
-# make all scores nearly 0. **Can it overfit one batch?** Four pieces of 32 characters, again and
-# again: a model with enough numbers must get them by heart. (The third, the gradient check, is
-# section 5.) The gradient is ours, the optimizer is torch's Adam, which lecture 02 proved equal to
-# its own: torch tensors here share their memory with our arrays.
+# First the ritual of lecture 02 for one's own code. *Do the gradients pass both judges?* Sections 5
+# and 6. *Is the first loss near $\log|V|$?* Small output weights make all scores nearly 0. *Can it
+# learn one batch by heart?* Four pieces of 32 characters, again and again. The gradient is ours,
+# the optimizer is torch's Adam, which lecture 02 proved equal to its own: torch tensors here share
+# their memory with our arrays.
 #
 # **Predict before you run.** Learning one batch by heart says nothing about new text. What does it
 # test?
@@ -616,7 +622,9 @@ assert (np.diff(list(agreement.values())) > 0).all()
 # <details><summary>Answer</summary>
 #
 # That the machine works: the gradient's sign, the step, a state that reaches the output. A model
-# that cannot learn 128 characters by heart has a bug, or too few numbers.
+# that cannot learn 128 characters by heart has a bug, or too few numbers. And here it tests the
+# state itself: from one predecessor alone the four pieces cannot be known by heart, since the same
+# character is followed by different ones. The last line below says what that would leave.
 #
 # </details>
 
@@ -654,6 +662,14 @@ losses = [learner.step(columns[:32, :4], targets[:32, :4], h_0)[0] for _ in rang
 print(f"first loss {losses[0]:.2f}, log |V| {np.log(len(chars)):.2f}, after 300 steps: under 0.05")
 assert abs(losses[0] - np.log(len(chars))) < 0.05
 assert losses[-1] < 0.05
+learned = Theta(*(part.astype(float) for part in learner.theta))
+assert loss(learned, columns[:32, 0], targets[:32, 0], np.zeros(64), np.tanh) < 0.05  # section 3's
+
+read, asked = columns[:32, :4].ravel(), targets[:32, :4].ravel()
+before, both = Counter(read), Counter(zip(read, asked, strict=True))
+floor = -sum(n * np.log(n / before[a]) for (a, _), n in both.items()) / len(read)
+print(f"from one predecessor alone, no model could get below {floor:.2f}")
+assert losses[-1] < floor / 10
 
 # %% [markdown]
 # Now the real thing: $H = 128$, one pass over two thirds of the training text, our BPTT, the state
@@ -726,6 +742,10 @@ entropy_1 = -(singles * np.log2(singles, where=singles > 0, out=np.zeros_like(si
 log_given = np.log2(given, where=given > 0, out=np.zeros_like(given))
 entropy_2 = -(pairs / pairs.sum() * log_given).sum()
 print(f"frequencies alone {entropy_1:.2f}; one predecessor {entropy_2:.2f} bits per character")
+# Judge: the chain rule. A pair's entropy is that of its first character + that of the second.
+both, first = (entropy(counts, base=2) for counts in (pairs.ravel(), pairs.sum(axis=1)))
+assert np.isclose(both - first, entropy_2)
+assert np.isclose(entropy(singles, base=2), entropy_1)
 assert curve[-1][2] < entropy_2 < entropy_1
 
 # %%
@@ -742,9 +762,9 @@ figures.show(
     fig,
     f"""Bits per character on unseen chapters against characters read. From {valid[0]:.1f}, near
     the 6.04 of a uniform guess, below {entropy_2:.1f}, the best from one predecessor, within the
-    first 0.9 million characters, and below 2.4 after 2.5 million.""",
+    first half million characters, and below 2.4 after 2.5 million.""",
 )
-assert valid[2] < entropy_2
+assert valid[1] < entropy_2  # after 0.41 million
 
 # %% [markdown]
 # The curve is still falling. A longer run with more units takes minutes, so it was done once, by
@@ -774,9 +794,10 @@ assert manifest["text"] == corpora.SOURCES["king_james"].sha256
 #
 # where $c'$ is $c$ without its first character, and below the longest $n$ the "count" $N(cw)$ is
 # how many different characters stood before $cw$. There are three discounts an order, for counts of
-# 1, 2, and 3 or more; single characters have none. Lecture 05 wrote this with dictionaries. Here
-# the same model stands in sorted arrays, an n-gram as one integer: its characters are digits to the
-# base 66.
+# 1, 2, and 3 or more; single characters have none. With $n_k$ for how many n-grams have count $k$,
+# Chen and Goodman take $D_k = k - (k+1)\,Y\,n_{k+1}/n_k$, where $Y = n_1/(n_1+2n_2)$. Lecture 05
+# wrote the model with dictionaries. Here it stands in sorted arrays, an n-gram as one integer: its
+# characters are digits to the base 66.
 
 
 # %%
@@ -794,6 +815,10 @@ def discounts(N):
     n = np.bincount(N, minlength=5)
     Y = n[1] / (n[1] + 2 * n[2])
     return np.array([0, *(k - (k + 1) * Y * n[k + 1] / n[k] for k in (1, 2, 3))])
+
+
+# In the head: of 8 counts 4 are 1, 2 are 2, one is 3, one is 4. So Y = 4 / (4 + 2 · 2) = 1/2.
+assert discounts(np.array([1, 1, 1, 1, 2, 2, 3, 4])).tolist() == [0, 0.5, 1.25, 1]
 
 
 # %%
@@ -875,6 +900,8 @@ stored = {n: sum(len(grams) for grams, *_ in models[n]) for n in orders}
 for n in orders:
     print(f"n = {n:2}: {on_valid[n]:.2f} bits per character on valid, {stored[n]:9,} n-grams")
 best_n = min(on_valid, key=on_valid.get)
+assert abs(on_valid[1] - entropy_1) < 0.05  # section 9's marks, by another way
+assert abs(on_valid[2] - entropy_2) < 0.05
 
 # %% [markdown]
 # One more rival, without backoff: **add-δ**, the first cure of lecture 05. With both $n$ and
@@ -893,6 +920,8 @@ def P_add(delta):
 
 grid = {(n, x): n_gram_bits(n, "valid", P_add(x)).sum() for n in (4, 5, 6) for x in (0.01, 0.1, 1)}
 add_n, add_delta = min(grid, key=grid.get)
+base = n_grams(np.append(context[9 : 8 + add_n], 0), add_n)
+assert np.isclose(P_add(add_delta)(models[add_n], base + np.arange(len(chars))).sum(), 1)
 print(f"best add-δ on valid: n = {add_n}, δ = {add_delta}")
 
 # %% [markdown]
@@ -979,10 +1008,10 @@ assert rnn.stored < stored[6]
 #
 # The notes list four advantages and two costs. Each is a statement that can be measured.
 #
-# **1. It can process any length.** The longest test chapter has 7,353 characters and the shortest
-# chapter a few hundred; section 9 read both with the same $\theta$. **2. The model does not grow
-# with the context**: the figure above has one blue point, not a curve. An n-gram model that sees
-# one character more stores a table more, and never meets most of what it could be asked:
+# **1. It can process any length.** Section 9 read the longest test chapter and the shortest with
+# the same $\theta$; their lengths are printed below. **2. The model does not grow with the
+# context**: the figure above has one blue point, not a curve. An n-gram model that sees one
+# character more stores a table more, and never meets most of what it could be asked:
 
 # %%
 asked = {n: np.concatenate(grams_of(chapters["test"], n)) for n in orders}
@@ -990,6 +1019,7 @@ seen = {n: np.isin(asked[n], models[n][-1][0]).mean() for n in orders}
 for n in (2, 4, 6, 8, 10):
     print(f"n = {n:2}: {stored[n]:9,} counts; {1 - seen[n]:5.1%} of the test n-grams never counted")
 lengths = [len(text) for text in chapters["test"]]
+print(f"test chapters have {min(lengths):,} to {max(lengths):,} characters")
 assert max(lengths) > 10 * min(lengths)
 assert 1 - seen[10] > 0.2 > 1 - seen[4]
 
@@ -1045,8 +1075,8 @@ assert influence[1] > 10 * influence[64]
 # **Cost 1: recurrent computation is slow.** Not because there is much to compute: because $h_t$
 # must wait for $h_{t-1}$. One text of 1,024 characters and 1,024 texts of one character need the
 # same multiplications; the second can do them together. We assert a factor of 3 for $H = 64$; the
-# processor here showed more. (With a larger $H$ each single product keeps one core busy and the
-# factor shrinks. A graphics processor, which computes thousands of products at once, widens it.)
+# processor here showed more. With $H = 512$ each single product keeps one core busy, and here the
+# factor shrinks. (A graphics processor computes thousands of products at once: lecture 12.)
 
 
 # %%
@@ -1062,13 +1092,18 @@ def seconds(theta, x):
 # %% tags=["nbval-ignore-output"]
 row = columns[:1024, :1]
 in_a_row, side_by_side = seconds(new_theta(H=64), row), seconds(new_theta(H=64), row.T)
-print(f"in a row {in_a_row * 1e3:.1f} ms, side by side {side_by_side * 1e3:.1f} ms")
+print(f"H = 64: in a row {in_a_row * 1e3:.1f} ms, side by side {side_by_side * 1e3:.1f} ms")
+large = seconds(new_theta(H=512), row), seconds(new_theta(H=512), row.T)
+print(f"the first takes {in_a_row / side_by_side:.0f} times as long; at H = 512, "
+      f"{large[0] / large[1]:.1f} times")  # fmt: skip
 assert in_a_row > 3 * side_by_side
+assert large[0] > large[1]
 
 # %% [markdown]
 # **Cost 2: in practice it is difficult to use information from many steps back.** Wipe the memory:
 # let the RNN begin at $h=0$ only $k$ characters before the one to be predicted, and measure the
-# bits at 600 places. Beside it, at the same places, Kneser–Ney with $n = k+1$, which sees as much.
+# bits at 3,000 places. Beside it, at the same places, Kneser–Ney with $n = k+1$, which sees as
+# much.
 
 # %%
 spans = [1, 2, 3, 4, 6, 8, 9, 16, 32, 64]
@@ -1100,7 +1135,7 @@ ax.semilogx(spans, [rnn_bits[k].mean() for k in spans], "o-", color=blue, base=2
 ax.semilogx(list(kn_bits), [b.mean() for b in kn_bits.values()], "s--", color=red, base=2)
 ax.annotate("RNN, begun k characters ago", (8, rnn_bits[8].mean()), (10, 12),
             textcoords="offset points", color=blue)  # fmt: skip
-ax.annotate("Kneser–Ney, n = k + 1", (1, 1.6), color=red)
+ax.annotate("Kneser–Ney, n = k + 1", (1, 1.4), color=red)
 ax.set_xticks(spans, [str(k) for k in spans])
 ax.set(xlabel="characters of context k", ylabel="bits per character, 3,000 test places")
 ax.set_title("After sixteen characters the RNN gains nothing more")
@@ -1128,7 +1163,7 @@ figures.show(
 # %%
 z = np.log([4, 2, 1, 1])
 for temperature in (0.5, 1, 2):
-    print(f"T = {temperature}: {softmax(z / temperature).round(3)}")
+    print(f"temperature {temperature}: {softmax(z / temperature).round(3)}")
 assert np.allclose(softmax(z / 0.5) * 22, [16, 4, 1, 1])  # squares of 4, 2, 1, 1
 assert np.allclose(softmax(z / 1e-3), [1, 0, 0, 0])
 assert np.allclose(softmax(z / 1e3), 0.25, atol=1e-3)
@@ -1162,6 +1197,16 @@ shares = np.array([drawn.count(char) for char in chars[:4]]) / len(drawn)
 expected = softmax(z)
 assert (np.abs(shares - expected) < 4 * np.sqrt(expected * (1 - expected) / len(drawn))).all()
 
+# %% [markdown]
+# And does each character depend on all that was written before? Near $\mathcal T=0$ the sample is
+# greedy. Read it again, as a text, with `forward` of section 2: each of its characters must be the
+# one with the best score, given all before it.
+
+# %%
+greedy = encode("\n" + sample(small, steps=40, temperature=1e-6, n=1)[0])
+_, scores = forward(small, greedy[:-1], np.zeros(16), np.tanh)
+assert (scores.argmax(axis=1) == greedy[1:]).all()
+
 # %%
 for temperature in (0.2, 0.6, 1.0, 1.5):
     print(f"— temperature {temperature} —")
@@ -1179,7 +1224,7 @@ for temperature in (0.2, 0.6, 1.0, 1.5):
     words = [word for text in texts for word in text.split()[:-1]]  # the last may be cut off
     quality[temperature] = np.mean([w in known for w in words]), len(set(words)) / len(words)
     share, kinds = quality[temperature]
-    print(f"T = {temperature}: {share:.0%} of the words are known, {kinds:.0%} are different ones")
+    print(f"temperature {temperature}: {share:.0%} of the words known, {kinds:.0%} different ones")
 real = [word for text in chapters["test"] for word in text.split()]
 print(f"the test chapters: {np.mean([w in known for w in real]):.0%} known")
 assert quality[0.2][0] > quality[1.0][0] > quality[1.5][0]
@@ -1213,7 +1258,7 @@ assert quality[0.2][1] < quality[1.0][1] < quality[1.5][1]
 # | Reading on from $h_s$ is reading on from the text | section 11, to the last bit |
 # | In theory every step counts; in practice few do | section 11, influence by lag; memory wiped |
 # | A chain of steps is slow | section 11, timed against the same work side by side |
-# | Temperature sharpens or flattens; sampling keeps the shares | section 12 |
+# | Temperature sharpens or flattens; sampling keeps the shares and the state | section 12 |
 #
 # Not shown: that the RNN *could not* learn to remember longer; only that this one did not. Lecture
 # 07 follows the gradient back in time and sees where it goes; lecture 08 builds a state that keeps.
