@@ -16,15 +16,20 @@ def pad(sequences: Sequence[Sequence[int]], filler: int = 0) -> Tensor:
 
 
 def by_tokens(
-    lengths: Sequence[int], tokens: int, rng: random.Random | None = None
+    lengths: Sequence[int],
+    tokens: int,
+    rng: random.Random | None = None,
+    slack: float = 4,
 ) -> list[list[int]]:
     """Cut the indices of `lengths` into batches of about equal lengths and about equal size.
 
     In each, the longest times the number of sequences is at most `tokens` (a longer sequence is
-    alone). `rng` shuffles the batches, and what is together in them: lengths within 4 count as
-    equal. Without it the order is that of the lengths.
+    alone). `rng` shuffles the batches, and what is together in them: lengths within `slack` may
+    change places. Without it the order is that of the lengths.
     """
-    order = sorted(range(len(lengths)), key=lambda i: lengths[i] + (4 * rng.random() if rng else 0))
+    order = sorted(
+        range(len(lengths)), key=lambda i: lengths[i] + (slack * rng.random() if rng else 0)
+    )
     batches: list[list[int]] = []
     longest = 0
     for i in order:

@@ -15,9 +15,11 @@ import math
 import os
 import re
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,6 +34,7 @@ from lectures import corpora
 DATA = Path(__file__).parent / "data"
 STATE = Path(__file__).parent.parent / "build" / "checkpoints"
 SAVE_SECONDS = 60
+BAND = 0.05  # by how much another machine's curve may leave the recorded one, as a ratio
 
 
 class Task(Protocol):
@@ -42,6 +45,7 @@ class Task(Protocol):
     seed: int
     valid_every: int  # steps between two measurements of `valid`
     model: nn.Module
+    carried: dict[str, Tensor]  # what a step hands to the next one beside the weights
 
     def optimizer(self) -> torch.optim.Optimizer:
         """A new optimizer of the model's weights."""
@@ -89,6 +93,7 @@ def train(task: Task, until: int | None = None, resume: bool = False) -> dict[st
         optimizer.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["rng"])
         start, curve, sums = state["step"], state["curve"], state["sums"]
+        task.carried = state.get("carried", {})
     raw = curve.setdefault("raw", {})
     average_from = task.steps - task.steps // 20
     average_every = max(1, task.steps // 200)
@@ -104,6 +109,7 @@ def train(task: Task, until: int | None = None, resume: bool = False) -> dict[st
             "step": step,
             "curve": curve,
             "sums": sums,
+            "carried": task.carried,
         }
         torch.save(state, path.with_suffix(".new"))
         os.replace(path.with_suffix(".new"), path)
@@ -225,3 +231,64 @@ def record(task: Task, data: list[str], curve: dict[str, Any], **more: Any) -> N
     text = json.dumps(found, indent=1, ensure_ascii=False)
     text = re.sub(r"\n\s+(?=[-\d.]+,?\n)|(?<=\d)\n\s+(?=\])", " ", text)  # numbers on one line
     (DATA / f"{task.name}.json").write_text(text + "\n")
+
+
+def tasks() -> dict[str, Callable[[], Task]]:
+    """Return how to make each task of the scripts `data/make_*.py`, by its name: their `TASKS`."""
+    found: dict[str, Callable[[], Task]] = {}
+    for path in sorted(DATA.glob("make_*.py")):
+        spec = spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= getattr(module, "TASKS", {})
+    return found
+
+
+def differences(task: Task, parts: int, band: float) -> list[str]:
+    """Train the first of `parts` parts of a schedule again and say where it leaves its curve.
+
+    Compared are means of the loss over a quarter of a hundredth of the steps, later over a
+    hundredth, and what was measured on the held-out side: each within `band`, as a ratio. Where
+    the rounding is that of the machine that recorded the curve, nothing differs at all.
+    """
+    recorded, now = manifest(task.name)["curve"], train(task, until=task.steps // parts)
+    quarter = max(1, len(recorded["loss"]) // 4)
+    pairs = [
+        (
+            f"loss up to step {i + quarter}",
+            *(sum(c["loss"][i : i + quarter]) for c in (recorded, now)),
+        )
+        for i in range(0, quarter * 4, quarter)
+    ]
+    later = "loss by hundredths"
+    pairs += [
+        (f"loss of hundredth {i + 2}", recorded[later][i], loss)
+        for i, loss in enumerate(now[later])
+    ]
+    pairs += [
+        (f"valid at step {step}", then, value)
+        for (step, then), (_, value) in zip(recorded["valid"], now["valid"], strict=False)
+    ]
+    return [
+        f"{task.name}: {what} is {new / old:.3f} times that of the manifest"
+        for what, old, new in pairs
+        if not 1 / (1 + band) <= new / old <= 1 + band
+    ]
+
+
+def main() -> int:
+    """Retrain a tenth of each schedule, and compare: `make checkpoints-check`."""
+    set_up()
+    found = []
+    for name, make in tasks().items():
+        if (DATA / f"{name}.json").exists():
+            different = differences(make(), 10, BAND)
+            found += different
+            print("\n".join(different) or f"{name}: as recorded")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -80,13 +80,21 @@ def _links(
     return np.concatenate(f), np.concatenate(e), starts
 
 
+def _numbered(links: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`np.unique` with the inverse; by a table instead of by sorting, where one fits in memory."""
+    if links.max() >= 2 * len(links):
+        return np.unique(links, return_inverse=True)
+    there = np.zeros(int(links.max()) + 1, dtype=bool)
+    there[links] = True
+    return np.flatnonzero(there), (np.cumsum(there, dtype=np.int32) - 1)[links]
+
+
 def fit(pairs: Sequence[tuple[Sequence[int], Sequence[int]]], passes: int = 5) -> Model1:
     """Run EM from a uniform t, on pairs of source ids and target ids (both from 0, none empty)."""
     f, e, starts = _links(pairs)
     sizes = np.diff([*starts, len(f)])
     n_targets = int(e.max()) + 1
-    keys, entry = np.unique((f + 1) * n_targets + e, return_inverse=True)
-    entry = entry.astype(np.int32)
+    keys, entry = _numbered((f + 1) * n_targets + e)
     source = keys // n_targets - 1
     t = np.full(len(keys), 1 / n_targets)
     log_likelihood = []

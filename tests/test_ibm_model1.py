@@ -61,6 +61,16 @@ def test_its_table_is_that_of_nltk(pairs):
         assert t == pytest.approx(theirs[f"e{e}"][source], abs=1e-9)
 
 
+@given(st.lists(st.integers(0, 60), min_size=1))
+def test_links_are_numbered_as_by_numpy(links):
+    for ours, numpys in zip(
+        ibm_model1._numbered(np.array(links)),
+        np.unique(links, return_inverse=True),
+        strict=True,
+    ):
+        assert ours.tolist() == numpys.tolist()
+
+
 @given(CORPUS)
 @settings(deadline=None)
 def test_probabilities_sum_to_one_and_the_likelihood_never_falls(pairs):
