@@ -267,9 +267,11 @@ def differences(task: Task, parts: int, band: float) -> list[str]:
         (f"loss of hundredth {i + 2}", recorded[later][i], loss)
         for i, loss in enumerate(now[later])
     ]
+    then = dict(recorded["valid"])
     pairs += [
-        (f"valid at step {step}", then, value)
-        for (step, then), (_, value) in zip(recorded["valid"], now["valid"], strict=False)
+        (f"valid at step {step}", then[step], figure)
+        for step, figure in now["valid"]
+        if step in then
     ]
     return [
         f"{task.name}: {what} is {new / old:.3f} times that of the manifest"

@@ -17,14 +17,14 @@ from torch.nn import functional as F
 from lectures import batching, checkpoints, pronunciation
 from lectures.bpe import PAD
 
-PEAK, WARMUP, DECAY = 3e-3, 100, 2400  # highest learning rate; steps of its rise and fall
+PEAK, WARMUP, DECAY = 3e-3, 100, 2000  # highest learning rate; steps of its rise and fall
 TOKENS = 2000  # letters in a batch
 
 
 class LettersToSounds:
     """One of the twins and its training, as `checkpoints.train` wants it."""
 
-    seed, steps, valid_every = 0, 4000, 400
+    seed, steps, valid_every = 0, 3000, 250
 
     def __init__(self, attention: bool = True):
         self.name = "letters_to_sounds" if attention else "letters_to_sounds_plain"

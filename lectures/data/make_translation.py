@@ -23,7 +23,7 @@ from lectures import batching, checkpoints, corpora, ibm_model1, translation
 from lectures.bpe import BOS, EOS, PAD
 from lectures.transformer import Transformer
 
-PEAK, WARMUP, DECAY = 1.5e-3, 300, 4000  # highest learning rate; steps of its rise and fall
+PEAK, WARMUP, DECAY = 1.5e-3, 300, 5600  # highest learning rate; steps of its rise and fall
 TOKENS = 1400  # in a batch, on the longer side, padding included
 SMOOTHING, WORD_DROPOUT = 0.1, 0.1
 GUIDE, PASSES, DIAGONAL = 0.1, 3, 5.0  # weight of guided alignment; how Model 1 aligns pieces
@@ -32,7 +32,7 @@ GUIDE, PASSES, DIAGONAL = 0.1, 3, 5.0  # weight of guided alignment; how Model 1
 class Translation:
     """The transformer and its training, as `checkpoints.train` wants it."""
 
-    name, seed, steps, valid_every = translation.NAME, 0, 10_000, 250
+    name, seed, steps, valid_every = translation.NAME, 0, 9600, 250
 
     def __init__(self) -> None:
         self.carried: dict[str, Tensor] = {}
