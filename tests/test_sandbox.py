@@ -8,6 +8,7 @@ as a control where that is safe, in a plain fork of the same process, where it m
 import contextlib
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import platform
@@ -554,6 +555,16 @@ def reach_by(how: str, path: str) -> str:
     assert how == "rename"
     os.rename(path, "name")
     return Path("name").read_text()
+
+
+def lease(path: str) -> str:
+    """Ask to be told, and the other to wait, when somebody opens the file for writing."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+    return "leased"
 
 
 def size_of(path: str) -> int:
@@ -1579,6 +1590,38 @@ def test_clone3_does_not_exist_so_that_glibc_falls_back(zygote: Zygote) -> None:
 
 
 # --- without namespaces, the others are there: each way to them is closed
+
+
+def test_nobody_can_be_made_to_wait_by_a_lease(zygote: Zygote, canary: Path) -> None:
+    """A file that whoever grades owns, as a user's packages are."""
+    os.chown(canary, zygote.uid, -1)
+    assert zygote.outside(lease, str(canary)) == "leased"
+    assert zygote.inside(lease, str(canary), readonly=[str(canary.parent)]) == "ENOSYS"
+
+
+def test_names_of_homes_that_others_took_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may make a link or a folder in /tmp: neither is followed, entered or removed."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "kept").write_text("kept")
+    (tmp_path / "course-student-a").symlink_to(theirs)
+    (tmp_path / "course-student-b").mkdir()
+    held = os.open(tmp_path / "course-student-b", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    monkeypatch.setattr(home, "_PARENT", str(tmp_path))
+    monkeypatch.setattr(home, "_names", lambda: iter([("a", None), ("b", None), ("c", None)]))
+    home._sweep.__wrapped__()
+    made = home.make()
+    assert made.base == tmp_path / "course-student-c"
+    with pytest.raises(SandboxError, match="No user is left"):
+        home.make()
+    home.remove(made)
+    os.close(held)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"theirs", "course-student-a", "course-student-b"}
+    assert [path.name for path in theirs.iterdir()] == ["kept"]
 
 
 @pytest.fixture
