@@ -199,7 +199,9 @@ def set_up() -> None:
 def save(name: str, model: nn.Module) -> None:
     """Write the weights of `model` in float16, called `name`, into `data`."""
     weights = {key: value.half().contiguous() for key, value in model.state_dict().items()}
-    save_file(weights, DATA / f"{name}.safetensors")
+    path = DATA / f"{name}.safetensors"
+    save_file(weights, path)
+    path.chmod(0o644)  # a shared file, where safetensors makes a private one
 
 
 def load(name: str, model: nn.Module) -> None:

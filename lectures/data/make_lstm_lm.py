@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from lectures import character_lm, checkpoints
 
-EPOCHS, LEARNING_RATE = 12, 0.002
+EPOCHS, LEARNING_RATE = 6, 0.002
 STREAMS, TAU = 64, 64  # texts read side by side; characters per step of training
 
 
