@@ -502,10 +502,10 @@ print("right answers: dense under 55%, with a feed-forward network after it as w
 print("attention over 97%, also with 3 and with 9 entries, which it never saw")
 
 # %% [markdown]
-# With six numbers from four kinds, naming the one that occurs most often is right for about 46%:
-# that is what fixed weights reach. Their sum holds all the numbers and no trace of *which* belonged
-# to the letter that is asked for. And a dense layer has as many weights as positions: with nine
-# entries it could not even be asked. Attention has none that depend on $n$.
+# With six numbers from four kinds, naming the one that occurs most often is right for 47% (all
+# $4^6$ cases counted): that is what fixed weights reach. Their sum holds all the numbers and no
+# trace of *which* belonged to the letter that is asked for. And a dense layer has as many weights
+# as positions: with nine entries it could not even be asked. Attention has none that depend on $n$.
 #
 # Here are the weights of the trained layer for two texts that differ in *one letter, the question*.
 
@@ -1165,8 +1165,8 @@ unmasked, masked = trained_model("learned", masked=False), trained_model("learne
 
 # %% [markdown]
 # **Predict before you run.** A uniform guess costs $\log_2 66 = 6.04$ bits per character, and the
-# best guess from one predecessor 3.26. What does the model without a mask reach on unseen chapters?
-# And if it is asked honestly: given 20, 30, 40 or 50 characters, what comes next?
+# best guess from one predecessor 3.26 (lecture 06). What does the model without a mask reach on
+# unseen chapters? And if it is asked honestly: given 20, 30, 40 or 50 characters, what comes next?
 #
 # <details><summary>Answer</summary>
 #
@@ -1373,8 +1373,9 @@ else:
 # ## 12. What is still missing
 #
 # Three barriers, three cures: positions, a feed-forward network, a mask. Together they make a
-# language model, and a modest one: hardly better than one predecessor. One layer looks once. A
-# second could look with what the first has found, as in section 8's XOR. So let us stack two.
+# language model, and a modest one: close to the best guess from one predecessor. One layer looks
+# once. A second could look with what the first has found, as in section 8's XOR. So let us stack
+# two.
 
 # %%
 deep = trained_model("sinusoids", layers=2)
