@@ -1342,7 +1342,7 @@ assert low > 0.05
 # | A shut gate ends the gradient; a large $W_h$ explodes it | section 7 |
 # | Our GRU is `nn.GRU`, value and gradient; the paper's form is another | section 8, judges |
 # | Stacked and bidirectional equal torch's | section 9, outputs and gradients |
-# | A trained unit's forget gate falls at spaces | section 10, found on one half, held on the other |
+# | A trained forget gate falls at spaces | section 10, found on one half, held on the other |
 # | The trained LSTM's gradient vanishes like the RNN's | section 10, judge, interval by chapter |
 # | Its open cells are read through a flat tanh | section 10, size and slope |
 # | Layer 1 holds what was read, layer 2 what comes | section 10, probes, intervals |
