@@ -11,10 +11,11 @@
 # %% [markdown]
 # # 13 The transformer: attention made into a network
 #
-# Lecture 12 replaced the state of a recurrent network by attention, and cured what attention lacks:
-# order, non-linearity, and a way not to see the future. What we have is one layer, which looks in
-# one place at a time. **What does it take to stack such layers, many of them, and to let one stack
-# write a text while it reads another?**
+# Lecture 12 gave every word a direct look at every other, and cured what attention lacks: order,
+# non-linearity, a way not to see the future. It ended with two failures. A verb that looks for its
+# subject and its object at once gets a mixture of both; and two layers, stacked, were worse than
+# one. **How can a word look for several things, how can many layers be stacked, and how does one
+# stack write a text while it reads another?**
 #
 # **After this lecture you can**
 #
@@ -310,8 +311,8 @@ torch.testing.assert_close(right, torch.stack([numbers[:, :2], numbers[:, 2:]]))
 # %% [markdown]
 # **The classic bug** is the second line: one `reshape` to the shape that is wanted. No error, and
 # head 1 now holds *both* halves of position 1 and half of position 2, as if they were three
-# positions. What catches it is the definition with a loop over heads, and a test of behavior, which
-# we come to.
+# positions. What catches it is the definition with a loop over heads, and a test of behavior,
+# which we come to.
 
 
 # %%
@@ -824,6 +825,7 @@ for name in ("norm", "post-norm", "pre-norm"):
 assert cosine["norm"][4] > 0.95
 assert cosine["pre-norm"][4] < 0.75
 assert cosine["pre-norm"][-1] < 0.95
+assert all(cosine["post-norm"][level] > cosine["pre-norm"][level] for level in (4, 12, 24))
 
 # %%
 fig, axes = plt.subplots(1, 2, figsize=(7, 4.2))
@@ -1597,8 +1599,8 @@ assert none_right
 # %% [markdown]
 # The wrong source costs likelihood, with an interval well above 0, but far from the 5.7 nats of a
 # uniform guess. So the network does read its source, and mostly it goes by its own first words:
-# after "and god said, let there be" there is little left to guess. On the other verses of the chapter
-# it is about as good as a count of the words in its sixteen.
+# after "and god said, let there be" there is little left to guess. On the other verses of the
+# chapter it is about as good as a count of the words in its sixteen.
 
 # %%
 same_word = {"god": "god", "light": "liyt", "heaven": "heuene", "waters": "watris", "said": "seide",
