@@ -91,7 +91,7 @@ def test_the_first_part_of_a_schedule_lands_on_the_recorded_curve_and_another_do
         assert checkpoints.differences(Line(), parts, 1e-9) == []
     slower = Line()
     slower.rate = lambda step: 0.5 * Line.rate(slower, step)
-    assert checkpoints.differences(slower, 10, checkpoints.BAND)
+    assert checkpoints.differences(slower, 10)
 
 
 def test_weights_come_back_in_float16(folders):
@@ -113,7 +113,7 @@ def test_the_rate_rises_stays_and_falls_to_nothing():
 @pytest.mark.parametrize("name", SHIPPED)
 def test_the_first_hundredth_of_its_schedule_lands_on_the_recorded_curve(name):
     checkpoints.set_up()
-    assert checkpoints.differences(TASKS[name](), 100, checkpoints.BAND) == []
+    assert checkpoints.differences(TASKS[name](), 100) == []
 
 
 @pytest.mark.parametrize("path", WEIGHTS, ids=lambda path: path.stem)
