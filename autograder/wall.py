@@ -717,7 +717,8 @@ def _checked_output(item: Any) -> dict | None:
         return None
     checked: dict[str, Any] = {"output_type": kind, "data": kept, "metadata": {}}
     if kind == "execute_result":
-        checked["execution_count"] = None
+        count = item.get("execution_count")
+        checked["execution_count"] = count if type(count) is int and 0 <= count < 2**31 else None
     return checked
 
 

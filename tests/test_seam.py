@@ -249,10 +249,11 @@ def test_without_execution_nothing_is_graded_whatever_outputs_were_handed_in(cou
         kinds = ("text/html", "image/svg+xml", "application/javascript", "text/plain")
         data = dict.fromkeys(kinds, "<script>alert('SHOWN')</script>")
         shows = {"output_type": "display_data", "metadata": {"x": "<script>"}, "data": data}
+        result = {**shows, "output_type": "execute_result", "execution_count": 7}
         for cell in notebook["cells"]:
             cell["metadata"]["autograder"] = {"status": "passed", "message": "FORGED"}
             if cell["cell_type"] == "code":
-                cell["outputs"] = [shows]
+                cell["outputs"] = [shows, result]
         picture = {"x.svg": {"image/svg+xml": "PHN2Zz4="}}
         notebook["cells"][-1] |= {"source": LINKS, "attachments": picture}
         notebook["metadata"]["jupytext"] = {"formats": "ipynb,py"}
@@ -265,6 +266,7 @@ def test_without_execution_nothing_is_graded_whatever_outputs_were_handed_in(cou
     shown = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert "SHOWN" in str(shown), "what was handed in is there for the TA"
     assert {kind for output in shown for kind in output.data} == {"text/plain"}
+    assert {o.execution_count for o in shown if o.output_type == "execute_result"} == {7}
     assert not re.search(r"javascript:|<[a-z]|svg\+xml|FORGED|jupytext", _written(notebook))
     assert "# Sums" in [cell.source for cell in notebook.cells]
     nbgrader(course, "generate_feedback", NAME, "--student", "right", "--force")
