@@ -159,10 +159,10 @@ figures.show(
 # $\sigma(\log 4) = \frac{4}{5}$, both answers are right with probability $\frac45$, and
 # $J = 2\log\frac54 = 0.446$.
 #
-# > **The notes say** $J_t = \log\sigma(u_o^\top v_c)+\sum_{i=1}^k
-# > \mathbb E_{j\sim P(w)}[\log\sigma(-u_j^\top v_c)]$ beside a $J$ that is minimized. That is the
-# > objective to be **maximized**; the loss is its negative. And their $P(w)$ is the noise
-# > distribution, in word2vec unigram$^{3/4}$ (section 4).
+# > **The notes say**
+# > $J_t = \log\sigma(u_o^\top v_c)+\sum_{i=1}^k \mathbb E_{j\sim P(w)}[\log\sigma(-u_j^\top v_c)]$
+# > beside a $J$ that is minimized. That is the objective to be **maximized**; the loss is its
+# > negative. And their $P(w)$ is the noise distribution, in word2vec unigram$^{3/4}$ (section 4).
 
 
 # %%
@@ -616,11 +616,12 @@ figures.show(
 # $K q(o)\,e^{S_{co}}$, **which sums to 1 over $o$ although nobody divided by a sum**. Read that
 # way, SGNS is noise-contrastive estimation with $\log(Kq)$ left out of the score.
 #
-# > **The notes say** that negative sampling computes $\sum_{w\in V_{\text{neg}}}
-# > \exp(u_w^\top v_c)$, a part of the denominator. That is **sampled softmax**, another method, and
-# > without $-\log q$ it does not estimate $P(o\mid c)$. With it, it is consistent: exactly right in
-# > the limit of much text, **for any $K\ge1$** (Ma and Collins 2018 call it ranking NCE). Negative
-# > sampling has no denominator at all. The checks are the cells above.
+# > **The notes say** that negative sampling computes
+# > $\sum_{w\in V_{\text{neg}}} \exp(u_w^\top v_c)$, a part of the denominator. That is **sampled
+# > softmax**, another method, and without $-\log q$ it does not estimate $P(o\mid c)$. With it, it
+# > is consistent: exactly right in the limit of much text, **for any $K\ge1$** (Ma and Collins 2018
+# > call it ranking NCE). Negative sampling has no denominator at all. The checks are the cells
+# > above.
 #
 # **Predict before you run.** What if the sum really holds the negatives *only*, without the
 # positive: $-S_{co} + \log\sum_k e^{S_{cw_k}}$?
@@ -1001,12 +1002,12 @@ assert by_definition == Counter(zip(*(part.tolist() for part in all_pairs(tokens
 print(f"{by_definition.total():,} pairs in two articles, the same in all three ways")
 
 # %% [markdown]
-# For a few rows there is something faster than `np.add.at`. Let $E_{ij} = 1$ where
-# `rows[i] == rows[j]`, and let row $i$ of $g$ be the update of `rows[i]`. Then row $i$ of $E\,g$ is
-# the **sum over all copies** of that word, the same for each copy. Now the trap of section 3 does
-# no harm: all copies write, and all write the same, right value. (A gap has row $-1$, which NumPy
-# takes for the last row. Its update is zero; but unless both names are made equal, writing it back
-# could undo that word's step.)
+# For a few rows there is something faster than `np.add.at`. Let $D_{ij} = 1$ where `rows[i] ==
+# rows[j]` (`same` in the code), and let row $i$ of $g$ be the update of `rows[i]`. Then row $i$ of
+# $D\,g$ is the **sum over all copies** of that word, the same for each copy. Now the trap of
+# section 3 does no harm: all copies write, and all write the same, right value. (A gap has row
+# $-1$, which NumPy takes for the last row. Its update is zero; but unless both names are made
+# equal, writing it back could undo that word's step.)
 
 
 # %%
@@ -1077,6 +1078,25 @@ for i, j in np.argwhere(pair):
     U_new += grad_U
 np.testing.assert_allclose(V_new, V, atol=1e-12)
 np.testing.assert_allclose(U_new, U, atol=1e-12)
+
+# %% [markdown]
+# Lecture 02's ritual asks two more things of code that trains. Is the first loss that of coin
+# tosses, $6\log2$ a pair (section 2)? Can it learn one batch by heart? The batch is this block; its
+# negatives are 32 words that do not stand in it, since a word that is both a pair's outside word
+# and its negative is asked to be both.
+
+# %%
+rows = np.r_[o, np.setdiff1d(np.arange(len(words)), o)[:32]]
+V = (np.random.default_rng(0).random((len(words), 50)) - 0.5) / 50
+U, by_heart = np.zeros_like(V), []
+for _ in range(100):
+    z = V[c] @ U[rows].T
+    yes, no = np.logaddexp(0, -z[:, : len(o)]), np.logaddexp(0, z[:, len(o) :])
+    by_heart.append((pair * (yes + 5 * no.mean(axis=1, keepdims=True))).sum() / pair.sum())
+    step(V, U, c, rows, pair, alpha=0.1, add=add_small)
+print(f"loss per pair: first {by_heart[0]:.2f}, after 100 steps on one block under 0.05")
+assert np.isclose(by_heart[0], 6 * np.log(2))
+assert by_heart[-1] < 0.05
 
 # %% [markdown]
 # ### What breaks: the block that is too large
@@ -1195,8 +1215,8 @@ figures.show(
 )
 
 # %% [markdown]
-# Plain mini-batches reach about a fifth of gensim's speed, with the scatter as a sparse product a
-# third or more; with shared draws, NumPy overtakes it here. (The assertion asks for a quarter, so
+# Plain mini-batches reach about a sixth of gensim's speed, with the scatter as a sparse product
+# about a third; with shared draws, NumPy overtakes it here. (The assertion asks for a quarter, so
 # that it holds on a busy machine and with other libraries.) There is no less arithmetic but less
 # traffic: seven rows for each *pair* have become about 3.3 for each *position*, and each is used by
 # many pairs while it is at hand.
@@ -1449,6 +1469,7 @@ assert 0 < low < high < 0.04
 # | subsampling follows the program; windows shrink | section 6, gensim's table; counted |
 # | shared draws have the definition's expected gradient | section 7, all $3^3$ draws |
 # | our blocks are the definition's pairs, our step its gradients | section 7, by loops |
+# | first loss $6\log2$; one block is learned by heart | section 7, 100 steps |
 # | a block of 1,024 diverges | section 7, one pass |
 # | over a quarter of gensim's words per second | section 8, timed side by side |
 # | people's ratings: no difference to gensim; loss: within one percent | section 8, intervals |

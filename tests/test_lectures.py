@@ -75,3 +75,11 @@ def test_a_lecture_has_its_parts_and_minds_its_words(lecture):
         assert part in prose
     for word in ("simply", "obviously", "just"):
         assert not re.search(rf"\b{word}\b", prose.lower()), word
+
+
+@pytest.mark.parametrize("lecture", LECTURES, ids=lambda path: path.stem)
+def test_no_formula_runs_over_a_line_of_a_quoted_box(lecture):
+    """JupyterLab takes formulas out before it reads Markdown, so the next line's ">" is set too."""
+    for cell in notebook(lecture).cells:
+        for line in cell.source.splitlines() if cell.cell_type == "markdown" else []:
+            assert not (line.startswith(">") and line.count("$") % 2), line
