@@ -840,8 +840,8 @@ axes[0].annotate("residual only", (8, 3e6), color=orange)
 axes[0].annotate("the three with norms", (2, 12), color=blue)
 axes[1].annotate("pre-norm", (14, 0.7), color=blue)
 for words, at, to, color in (
-    ("post-norm", (9, 0.3), (5.3, 0.84), green),
-    ("residual only", (9, 0.42), (7.3, 0.82), orange),
+    ("post-norm", (2, 0.1), (5.3, 0.84), green),
+    ("residual only", (11, 0.4), (7.3, 0.82), orange),
 ):
     arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.8}
     axes[1].annotate(words, to, at, color=color, arrowprops=arrow)
