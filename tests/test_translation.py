@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import random
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lectures import batching, corpora, translation
+from lectures import batching, checkpoints, corpora, translation
 from lectures.bpe import BOS, EOS, PAD
 
 
@@ -65,3 +66,17 @@ def test_verses_that_people_wrote_hardly_ever_loop():
 
 def test_padding_is_put_behind():
     assert torch.equal(batching.pad([[5, 6], [7]]), torch.tensor([[5, 6], [7, PAD]]))
+
+
+def test_what_is_kept_of_the_test_verses_is_what_the_systems_say():
+    with (checkpoints.DATA / "translations.csv").open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    pairs = corpora.translation_pairs("test")
+    assert [(k["book"], int(k["chapter"]), int(k["verse"])) for k in kept] == [p[:3] for p in pairs]
+    some = range(0, len(pairs), 50)
+    sources = [pairs[i].wycliffe for i in some]
+    model = translation.load()
+    for column, k in (("greedy", 1), ("beam", 4)):
+        now = translation.translate(model, sources, k=k)
+        same = [said == kept[i][column] for said, i in zip(now, some, strict=True)]
+        assert sum(same) >= 0.9 * len(same)  # another processor may round a near tie the other way

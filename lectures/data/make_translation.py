@@ -10,6 +10,7 @@ read its source from early on. What each of these is worth here was not measured
 
 from __future__ import annotations
 
+import csv
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -96,6 +97,15 @@ def scores(texts: Sequence[str]) -> dict[str, float]:
     }
 
 
+def keep(said: dict[str, list[str]]) -> None:
+    """Write what each system said for the test verses, a line each: `translations.csv`."""
+    with (checkpoints.DATA / "translations.csv").open("w", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow(["book", "chapter", "verse", *said])
+        for pair, *texts in zip(corpora.translation_pairs("test"), *said.values(), strict=True):
+            lines.writerow([pair.book, pair.chapter, pair.verse, *texts])
+
+
 def main() -> None:
     """Train, write the weights, judge what was written on the test chapters, write the manifest."""
     checkpoints.set_up()
@@ -104,11 +114,17 @@ def main() -> None:
     checkpoints.save(task.name, task.model)
     model = translation.load()
     sources = [pair.wycliffe for pair in corpora.translation_pairs("test")]
+    said = {
+        "model1": [translation.model1()(text) for text in sources],
+        "greedy": translation.translate(model, sources),
+        "beam": translation.translate(model, sources, k=4),
+    }
+    keep(said)
     test = {
         "copy": scores(sources),
-        "IBM Model 1": scores([translation.model1()(text) for text in sources]),
-        "greedy": scores(translation.translate(model, sources)),
-        "beam 4": scores(translation.translate(model, sources, k=4)),
+        "IBM Model 1": scores(said["model1"]),
+        "greedy": scores(said["greedy"]),
+        "beam 4": scores(said["beam"]),
     }
     schedule = {"peak": PEAK, "warmup": WARMUP, "decay": DECAY, "tokens": TOKENS}
     checkpoints.record(task, ["wycliffe", "king_james"], curve, schedule=schedule, test=test)
