@@ -10,11 +10,13 @@ import hashlib
 import hmac
 import json
 import numbers
+import os
 import re
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -115,6 +117,18 @@ def seed(secret: bytes, *parts: str) -> int:
     return int.from_bytes(hmac.digest(secret, text, "sha256")[:8], "little")
 
 
+def digest(data: bytes, files: Mapping[str, bytes]) -> str:
+    """Return what stands for all that was handed in, in the seeds.
+
+    Helper files too: were it the notebook alone, code in one of them could be handed in again and
+    again to meet the same inputs, and answer by what earlier verdicts have told of them.
+    """
+    parts = [data]
+    for name in sorted(files):
+        parts += [os.fsencode(name), files[name]]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
 def grade(
     sheet: Sheet,
     data: bytes,
@@ -127,15 +141,17 @@ def grade(
     misconceptions: Callable[[], list[Variant]],
     caveats: list[str],
     left_out: list[str],
+    files: Mapping[str, bytes] = MappingProxyType({}),
     at: Callable[[int], None] = lambda place: None,
     hopeless: Container[int] = (),
 ) -> Graded:
     """Grade one notebook's bytes; raise SubmissionError if they are no submission of `sheet`.
 
-    `at` is told of each cell before it runs; those that are `hopeless` are not run by the grader.
+    `files` are the student's own that lie beside it. `at` is told of each cell before it runs;
+    those that are `hopeless` are not run by the grader.
     """
     arranged = arrange(sheet, parse_submission(data, where), where)
-    content = hashlib.sha256(data).hexdigest()
+    content = digest(data, files)
     session = _Session(sheet, arranged, secret, content, student, shell, rules, misconceptions)
     try:
         session.run(at, hopeless)
@@ -509,10 +525,11 @@ def _points(cell: Cell, ran: Ran) -> float:
             result = float(result)
         except Exception:
             return 0.0
-    if isinstance(result, numbers.Real) and not isinstance(result, bool):
+    # Also a Decimal, which is not Real; a timedelta64 calls itself an integer and is none.
+    if isinstance(result, numbers.Number) and not isinstance(result, bool):
         try:
-            number = float(result)
-        except (OverflowError, ValueError):
+            number = float(result)  # type: ignore[arg-type]
+        except (OverflowError, TypeError, ValueError):
             return 0.0  # 10**400 is a number, but of no points
         return min(max(number, 0.0), cell.points) if number == number else 0.0
     return cell.points

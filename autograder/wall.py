@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from autograder import carry
 from autograder.gradients import Gradients
 from autograder.wire import (
+    COMPARES,
     TICKET_BYTES,
     Channel,
     Closed,
@@ -542,18 +543,6 @@ _DESCRIPTIONS = frozenset({"__doc__", "__name__", "__qualname__", "__signature__
 """What a test may read of a student's function, as plain data; no score of ours rests on it."""
 
 
-_COMPARES = frozenset(
-    (
-        "allclose dist eq equal ge gt greater greater_equal isclose isin le less less_equal lt ne "
-        "not_equal sub subtract "
-        "difference intersection isdisjoint issubset issuperset symmetric_difference union "
-        "endswith startswith"
-    ).split()
-)
-"""Methods of tensors, sets and strings that compare: those are data here, never a handle. One that
-a test calls on a handle would get the expected value, and be whatever the student says."""
-
-
 class Handle:
     """Stands for an object of the student's: call, attribute, index and iteration, nothing else.
 
@@ -593,7 +582,7 @@ class Handle:
             return self._described(name)
         if name.startswith("_"):
             raise AttributeError(name)
-        if name in _COMPARES and name not in self._wall.methods:
+        if name in COMPARES and name not in self._wall.methods:
             self._no_value()
         value = self._wall.ask("attribute", self, name)
         if type(value) is Handle:

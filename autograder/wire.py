@@ -100,6 +100,18 @@ class Reference:
     kind: str
 
 
+COMPARES = frozenset(
+    (
+        "allclose dist eq equal equals ge gt greater greater_equal isclose isin le less less_equal "
+        "lt ne not_equal sub subtract rsub bitwise_xor logical_xor "
+        "difference intersection isdisjoint issubset issuperset symmetric_difference union "
+        "endswith startswith"
+    ).split()
+)
+"""Methods of tensors, sets and strings that compare: those are data here, never the student's. One
+that a test calls on an object of theirs would get the expected value, and be what they say."""
+
+
 class Fields(tuple):
     """A tuple whose items have names too: what a namedtuple, or `torch.max(x, 0)`, arrives as.
 
@@ -120,9 +132,13 @@ class Fields(tuple):
     def __getattribute__(self, name: str) -> Any:
         # Before the methods of a tuple: `count` is a good name for a field.
         names = () if name.startswith("_") else self._fields
-        if name in names:
-            return self[names.index(name)]
-        return super().__getattribute__(name)
+        if name not in names:
+            return super().__getattribute__(name)
+        item = self[names.index(name)]
+        if name in COMPARES and callable(item):
+            # `got.allclose(want)` would hand over what is expected, and believe the answer.
+            raise TypeError(f"a value was expected here, whose `{name}` is not the student's")
+        return item
 
     def _asdict(self) -> dict[str, Any]:
         return dict(zip(self._fields, self, strict=True))

@@ -294,6 +294,7 @@ def serve_grader(shell: Shell, driver: Channel, zygote: socket.socket) -> None:
             misconceptions=misconceptions,
             caveats=setup["caveats"],
             left_out=task["notes"],
+            files=task["files"],
             at=at,
             hopeless=hopeless,
         )

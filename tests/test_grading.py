@@ -15,6 +15,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -868,11 +870,29 @@ def test_a_process_that_answers_nothing_is_not_waited_for_in_every_cell() -> Non
 
 
 def test_a_number_of_points_beyond_any_float_is_none() -> None:
-    from autograder.grader import _points
-    from autograder.shell import Ran
 
     class Two:
         points = 2.0
 
     assert _points(Two, Ran(None, 1)) == 1.0  # type: ignore[arg-type]
     assert _points(Two, Ran(None, 10**400)) == 0.0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("result", "score"),
+    [
+        (Decimal("1.5"), 1.5),
+        (2 - Decimal(5000), 0.0),
+        (Decimal("NaN"), 0.0),
+        (Decimal("sNaN"), 0.0),
+        (Fraction(-1, 3), 0.0),
+        (2 - abs(np.timedelta64("NaT") - 5), 0.0),
+        (2 - abs(np.timedelta64(0, "s") - 5000), 0.0),
+    ],
+)
+def test_points_are_numbers_of_any_kind_that_a_students_value_made_of_them(result, score) -> None:
+
+    class Two:
+        points = 2.0
+
+    assert _points(Two, Ran(None, result)) == score  # type: ignore[arg-type]

@@ -121,6 +121,21 @@ def test_another_student_or_another_secret_meets_others(graded, tmp_path) -> Non
     assert second["one"].notes == []  # nobody says that it is the same run
 
 
+def test_another_helper_file_meets_others(tmp_path) -> None:
+    # Else code in one could be handed in time and again, and learn the inputs by its verdicts.
+    course = make(tmp_path / "course")
+    answers = {**TELLS, "essay": "The same."}
+    for student, text in (("one", "A = 1"), ("two", "A = 2"), ("three", "A = 2")):
+        tiny.hand_in(course, student, answers, files=[("own.py", text)])
+    tiny.hand_in(course, "four", answers, files=[("other.py", "A = 2")])
+    found = {r.student: r.inputs for r in grading.grade(course, NAME, jobs=1)}
+    assert found["two"] == found["three"]
+    others = [found[student][NAME] for student in ("one", "two", "four")]
+    assert len(set(others)) == 3
+    assert told(course, "one")[0] == told(course, "two")[0]  # the visible check's
+    assert told(course, "one")[1:] != told(course, "two")[1:]
+
+
 def test_the_record_is_sealed_with_the_result_and_shown_as_json(graded) -> None:
     course, first = graded
     result = first["one"]

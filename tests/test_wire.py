@@ -608,6 +608,10 @@ def test_a_named_tuple_arrives_as_a_tuple_with_names() -> None:
     assert copy.deepcopy(arrived) == arrived
     counted = there(collections.namedtuple("Counted", "word count")("a", 2))
     assert [counted.word, counted.count, counted.index(2)] == ["a", 2, 1]
+    near = there(collections.namedtuple("Near", "dist allclose")(0.5, int))
+    assert near.dist == 0.5
+    with pytest.raises(TypeError, match="a value was expected"):
+        near.allclose(3.0)  # would be told what is expected, and agree with it
     largest = there(torch.max(torch.eye(2), 0))
     assert torch.equal(largest.values, torch.ones(2))
     renamed = collections.namedtuple("renamed", ["a", "a"], rename=True)  # a field named _1
