@@ -498,7 +498,12 @@ def inert(cell_type: str, text: str) -> str:
         return text
     text = re.sub(r"&(?=#|colon|Tab|NewLine)", "& ", text)
     text = re.sub(r"<(?=[A-Za-z/!?])", "< ", text)
-    return re.sub(r"(?i)(javascript|vbscript)(?=[\\\s]*:)", r"\1 ", text)
+    return _SCRIPT.sub(r"\1 ", text)
+
+
+# A browser drops tabs and line breaks from an address; in a formula nothing escapes them.
+_WORDS = "|".join(r"[\t\r\n]*".join(word) for word in ("javascript", "vbscript"))
+_SCRIPT = re.compile(rf"({_WORDS})(?=[\\\s]*:)", re.IGNORECASE)
 
 
 def unlinked(text: str, attachments: Iterable[str]) -> str:

@@ -24,6 +24,7 @@ from autograder import feedback, show
 from autograder import grade as grading
 from autograder.course import Course
 from autograder.grade import Result
+from autograder.grader import inert
 from autograder.sheet import MAX_CELLS
 
 CONFIG = """
@@ -268,6 +269,16 @@ def test_odd_file_names_beside_the_notebook_do_no_harm(graded) -> None:
 
 
 # Those who look.
+
+
+@pytest.mark.parametrize("word", ["javascript", "java\tscript", "Java\nScript", "v\r\nbscript\t"])
+def test_no_link_in_a_formula_is_a_script(word) -> None:
+    # MathJax makes a link of it as it stands, and a browser drops tabs and line breaks.
+    shown = inert("markdown", f"see $\\href{{{word}:alert(1)}}{{x}}$ and $a:b$")
+    address = re.search(r"href\{(.*?)\}", shown, re.DOTALL)
+    assert address
+    assert not re.match("[a-z]+:", re.sub(r"[\t\r\n]", "", address[1]), re.IGNORECASE)
+    assert shown.endswith("$a:b$")
 
 
 @pytest.mark.parametrize("student", ["links", "error_names"])
