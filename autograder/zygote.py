@@ -76,7 +76,8 @@ def warm(modules: list[str]) -> Shell:
     import matplotlib.pyplot
 
     del matplotlib
-    for name in modules:
+    # The first gradient of several rows imports it, with 500 modules, in the time of a cell.
+    for name in ("torch.fx.experimental.symbolic_shapes", *modules):
         # A module that the course names and this machine lacks fails in its own cell, with a name.
         with contextlib.suppress(Exception):
             importlib.import_module(name)
