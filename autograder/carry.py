@@ -14,6 +14,8 @@ import math
 import operator
 import random
 import struct
+import sys
+import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -83,6 +85,18 @@ def known_class(kind: str) -> type | None:
     if isinstance(found, type) and issubclass(found, torch.nn.Module | torch.optim.Optimizer):
         return found
     return None
+
+
+def methods_of(value: Any) -> list[str]:
+    """Return the names of the methods and properties that somebody's class adds to a plain type."""
+    kinds = [kind for kind in type(value).__mro__ if kind.__module__ not in _STANDARD]
+    made = (types.FunctionType, property, classmethod, staticmethod)
+    return [
+        n for k in kinds for n, part in vars(k).items() if isinstance(part, made) and n[0] != "_"
+    ]
+
+
+_STANDARD = sys.stdlib_module_names - {"__main__"}
 
 
 # Random generators.

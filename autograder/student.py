@@ -94,7 +94,7 @@ class Student:
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            frame = encode(reply, self._refer, self._kept.track)
+            frame = encode(reply, self._refer, self._kept.track, carry.methods_of)
         except BaseException as error:
             frame = encode(self._failure(error), self._refer)
         self._channel.send(ticket + frame)
@@ -236,7 +236,8 @@ class Student:
         return decode(frame[TICKET_BYTES:], self._resolve, self._kept.attach)
 
     def _send(self, ticket: bytes, message: list) -> None:
-        self._channel.send(ticket + encode(message, self._refer, self._kept.track))
+        frame = encode(message, self._refer, self._kept.track, carry.methods_of)
+        self._channel.send(ticket + frame)
 
 
 def _message(error: BaseException) -> str:

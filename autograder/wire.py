@@ -64,7 +64,7 @@ _MAX_DIMENSIONS = 32
 # Extension codes. The numbers are the format: never reuse one.
 _TUPLE, _SET, _FROZENSET, _COMPLEX, _INTEGER, _ARRAY, _SCALAR, _TENSOR = range(1, 9)
 _REFERENCE, _SLICE, _ELLIPSIS, _RANGE, _NUMPY_DTYPE, _TORCH_DTYPE, _DEVICE = range(9, 16)
-_TRACKED, _FIELDS, _LIBRARY, _SPARSE = range(16, 20)
+_TRACKED, _FIELDS, _LIBRARY, _SPARSE, _INSTANCE = range(16, 21)
 
 _TORCH_DTYPES: dict[str, torch.dtype] = {
     name: getattr(torch, name)
@@ -170,14 +170,30 @@ _TYPES: dict[str, type] = {
 _MAX_DECIMAL = 10_000
 
 
+class _Asks:
+    """A default of the other side's, asked when it is needed; a copy of the dict asks it too."""
+
+    def __init__(self, default: Any):
+        self.default = default
+
+    def __call__(self) -> Any:
+        return self.default()
+
+    def __deepcopy__(self, _: Any) -> _Asks:
+        return self
+
+
 def _rebuilt(kind: Any, parts: tuple) -> Any:
     if kind == "Counter" and type(parts[0]) is dict:
         return collections.Counter(parts[0])
     if kind == "OrderedDict" and type(parts[0]) is dict:
         return collections.OrderedDict(parts[0])
     if kind == "defaultdict" and type(parts[0]) is dict:
-        default = None if parts[1] is None else _DEFAULTS[parts[1]]
-        return collections.defaultdict(default, parts[0])
+        default = _DEFAULTS[parts[1]] if type(parts[1]) is str else parts[1]
+        if default is None or type(default) is type:
+            return collections.defaultdict(default, parts[0])
+        # One that stays on the other side; where nobody can ask it, the entries are left.
+        return collections.defaultdict(_Asks(default), parts[0]) if callable(default) else parts[0]
     if kind == "deque" and type(parts[0]) is list and (parts[1] is None or parts[1] >= 0):
         return collections.deque(parts[0], parts[1])
     if kind == "type":
@@ -199,11 +215,13 @@ def _taken_apart(item: Any) -> tuple | None:
     if kind is collections.Counter or kind is collections.OrderedDict:
         return kind.__name__, dict(item)
     if kind is collections.defaultdict:
-        default = item.default_factory
-        name = None if default is None else getattr(default, "__name__", "")
-        # Another default cannot cross; the entries can.
-        known = default is None or _DEFAULTS.get(str(name)) is default
-        return ("defaultdict", dict(item), name) if known else None
+        default: Any = item.default_factory
+        if type(default) is _Asks:
+            default = default.default
+        elif default is not None:
+            name = str(getattr(default, "__name__", ""))
+            default = name if _DEFAULTS.get(name) is default else default
+        return "defaultdict", dict(item), default
     if kind is type and _TYPES.get(name := item.__name__) is item:
         return "type", name
     if kind is _VIEWS["dict_keys"]:
@@ -221,6 +239,8 @@ def _taken_apart(item: Any) -> tuple | None:
     return None
 
 
+_PLAIN = (float, str, bytes, dict, list, int, tuple, set, frozenset)
+
 Refer = Callable[[Any], Reference]
 """Gives the reference for an object that cannot cross, or raises TypeError to refuse it."""
 
@@ -237,14 +257,28 @@ Attach = Callable[[Any, torch.Tensor], torch.Tensor]
 """Gives what the receiving side uses for such a tensor, from the note and the bare values."""
 
 
+Methods = Callable[[Any], list[str]]
+"""Gives the names of the methods that a class adds to the plain type that it extends."""
+
+Choose = Callable[[list[str], Any, Any], Any]
+"""Gives what the receiving side uses for an instance of such a class: from the names of its
+methods, what stands for the object and its plain value."""
+
+
 def _refuse(value: Any) -> Reference:
     raise TypeError(f"a {type(value).__name__} cannot cross the wall: hand over data or functions")
 
 
-def encode(value: Any, refer: Refer = _refuse, track: Track | None = None) -> bytes:
+def encode(
+    value: Any,
+    refer: Refer = _refuse,
+    track: Track | None = None,
+    methods: Methods = lambda item: [],
+) -> bytes:
     """Return `value` as bytes; what is not data becomes the reference that `refer` gives.
 
-    Subclasses lose their class: one of dict's crosses as a dict, a `Parameter` as a tensor. Raises
+    Subclasses lose their class: one of dict's crosses as a dict, a `Parameter` as a tensor; with
+    `methods`, one that has any crosses as a reference too, for the other side to choose. Raises
     WireError for a value too deep or too large, TypeError when `refer` refuses.
     """
 
@@ -301,6 +335,12 @@ def encode(value: Any, refer: Refer = _refuse, track: Track | None = None) -> by
         apart = _taken_apart(item)
         if apart is not None:
             return msgpack.ExtType(_LIBRARY, pack(list(apart)))
+        if isinstance(item, _PLAIN) and (names := methods(item)):
+            return msgpack.ExtType(_INSTANCE, pack([names, refer(item), bare(item)]))
+        return bare(item)
+
+    def bare(item: Any) -> Any:
+        kind = type(item)
         if isinstance(item, tuple):
             # A namedtuple's, or those of a structure of C's such as torch.max gives.
             names = getattr(kind, "_fields", None) or getattr(kind, "__match_args__", None)
@@ -457,7 +497,10 @@ class _OtherKeys(Exception):
 
 
 def decode(
-    frame: bytes, resolve: Resolve | None = None, attach: Attach = lambda _, tensor: tensor
+    frame: bytes,
+    resolve: Resolve | None = None,
+    attach: Attach = lambda _, tensor: tensor,
+    choose: Choose = lambda methods, held, plain: plain,
 ) -> Any:
     """Return the value in `frame`, every part of it of a plain, exact type.
 
@@ -470,10 +513,10 @@ def decode(
     try:
         try:
             # Python salts the hashes of str and bytes, so dicts of them can be left to msgpack.
-            return _decode(frame, resolve, attach, meter, salted=True)
+            return _decode(frame, resolve, attach, choose, meter, salted=True)
         except _OtherKeys:
             meter.objects = 0
-            return _decode(frame, resolve, attach, meter, salted=False)
+            return _decode(frame, resolve, attach, choose, meter, salted=False)
     except WireError:
         raise
     except Exception as error:  # msgpack, struct, numpy, unhashable keys: all hostile bytes
@@ -481,7 +524,13 @@ def decode(
 
 
 def _decode(
-    frame: bytes, resolve: Resolve | None, attach: Attach, meter: _Meter, *, salted: bool
+    frame: bytes,
+    resolve: Resolve | None,
+    attach: Attach,
+    choose: Choose,
+    meter: _Meter,
+    *,
+    salted: bool,
 ) -> Any:
     depth = 0
     clock = time.perf_counter
@@ -609,6 +658,11 @@ def _decode(
             return _rebuilt(kind, tuple(parts))
         if code == _SPARSE:
             return _unpack_sparse(*items(data))
+        if code == _INSTANCE:
+            names, held, plain = items(data)
+            if type(names) is not list or not all(type(name) is str for name in names):
+                raise WireError("no names of methods")
+            return choose(names, held, plain)
         raise WireError(f"unknown extension {code}")
 
     return unpack(frame)

@@ -625,6 +625,23 @@ loss.backward()
 result += [loss, w.grad]
 """,
     ),
+    "a default of ones own": (
+        """
+Table = collections.defaultdict
+def count(words):
+    table = Table(lambda: Table(lambda: 0.5))
+    for a, b in zip(words, words[1:]):
+        table[a][b] += 1
+    return table
+def ask(table, a, b): return table[a][b]
+""",
+        """
+table = count("a b a c".split())
+kept = copy.deepcopy(table)
+result = [table["a"]["b"], table["a"]["z"], ask(table, "a", "c"), ask(table, "q", "c")]
+result += [isinstance(table, dict), sorted(table), kept["n"]["m"], "n" in table]
+""",
+    ),
     "a state between calls": (
         """
 class RNN:

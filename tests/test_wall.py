@@ -228,6 +228,21 @@ def test_a_handle_cannot_be_changed_copied_or_pickled(theirs) -> None:
         assert not hasattr(f, hidden)
 
 
+def test_an_object_that_extends_a_dict_is_one_where_its_methods_are_asked_for(theirs) -> None:
+    source = (
+        "import collections\n"
+        "class Bag(collections.Counter):\n"
+        "    def add(self, item): self[item] += 1\n"
+        "    def size(self): return sum(self.values())\n"
+    )
+    bag = theirs.get("Bag", source)()
+    assert type(bag) is dict, "nobody asks for a method of it"
+    theirs.wall.methods = frozenset({"add", "size"})
+    bag = theirs.get("Bag", source)("ab")
+    bag.add("a")
+    assert [bag.size(), bag["a"], len(bag)] == [3, 2, 2]
+
+
 def test_a_handle_compares_by_no_method_but_one_that_the_assignment_asks_for(theirs) -> None:
     v = theirs.get(
         "v",

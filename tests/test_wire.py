@@ -22,7 +22,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from autograder import wire
+from autograder import carry, wire
 from autograder.wire import Channel, Closed, Late, Reference, WireError, decode, encode
 from tests.fuzz_wire import Count, Frames, is_plain, try_frame
 
@@ -170,7 +170,6 @@ class Weight(torch.nn.Parameter):
         (Liar(2.5), float, 2.5),
         (Odd.ONE, int, 1),
         (Named(1, 2), wire.Fields, (1, 2)),
-        (collections.defaultdict(lambda: 3, a=[1]), dict, {"a": [1]}),
         (type("C", (collections.Counter,), {})("aab"), dict, {"a": 2, "b": 1}),
         (type("D", (dict,), {})(a=1), dict, {"a": 1}),
         (type("S", (str,), {})("text"), str, "text"),
@@ -616,6 +615,36 @@ def test_a_named_tuple_arrives_as_a_tuple_with_names() -> None:
     assert torch.equal(largest.values, torch.ones(2))
     renamed = collections.namedtuple("renamed", ["a", "a"], rename=True)  # a field named _1
     assert type(there(renamed(1, 2))) is tuple
+
+
+def test_a_default_of_ones_own_stays_where_it_is_and_is_asked() -> None:
+    def three() -> int:
+        return 3
+
+    held = wire.Reference("student", 7, "function")
+    frame = encode(collections.defaultdict(three, a=1), lambda item: held)
+    arrived = decode(frame, lambda reference: three)
+    assert copy.deepcopy(arrived)["b"] == arrived["c"] == 3
+    assert arrived == {"a": 1, "c": 3}
+    asked = []
+    assert encode(arrived, lambda item: asked.append(item) or held)  # type: ignore[func-returns-value]
+    assert asked == [three], "it goes back as what it was"
+    assert decode(frame, lambda reference: reference) == {"a": 1}, "nobody is there to ask"
+
+
+def test_an_object_that_extends_a_plain_type_crosses_as_both_for_the_other_side_to_choose() -> None:
+    class Bag(dict):
+        def add(self, item: str) -> None:
+            self[item] = 1
+
+    bag, held = Bag(a=1), wire.Reference("student", 7, "Bag")
+    frame = encode([bag], lambda item: held, methods=carry.methods_of)
+    assert decode(frame, lambda reference: reference) == [{"a": 1}]
+    chosen = decode(frame, lambda reference: reference, choose=lambda *parts: parts)
+    assert chosen == [(["add"], held, {"a": 1})]
+    assert there(bag) == {"a": 1}
+    with pytest.raises(WireError):
+        decode(packed(20, [1], None, {}))
 
 
 def test_a_sparse_tensor_crosses_with_its_entries() -> None:
