@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from lectures.bpe import BOS, EOS, PAD
+from lectures import decoding
+from lectures.bpe import PAD
 
 State = tuple[Tensor, Tensor]  # an LSTM's h and c, each (layers, B, d)
 
@@ -87,17 +88,12 @@ class AttentionLSTM(nn.Module):
 
 @torch.no_grad()
 def greedy(model: AttentionLSTM, source: Tensor, longest: int) -> list[list[int]]:
-    """Take the likeliest symbol each time, at most `longest`; return ids without begin and end."""
+    """Say by `decoding.greedy`."""
     states, there, state = model.encode(source)
-    token = torch.full((len(source), 1), BOS)
-    said = []
-    done = torch.zeros(len(source), dtype=torch.bool)
-    for _ in range(longest):
+
+    def step(token: Tensor) -> Tensor:
+        nonlocal state
         scores, state, _ = model.decode(token, (states, there), state)
-        token = scores[:, -1].argmax(-1, keepdim=True)
-        done |= token[:, 0] == EOS
-        if done.all():
-            break
-        said.append(token)
-    rows = torch.cat(said, 1).tolist() if said else [[] for _ in source]
-    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
+        return scores[:, -1]
+
+    return decoding.greedy(step, len(source), longest)

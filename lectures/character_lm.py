@@ -1,7 +1,7 @@
 """A character language model of LSTM cells, on the running table's text and conditions.
 
-The shipped weights are `data/lstm_lm.safetensors`, made by `data/make_lstm_lm.py`: as many numbers
-as lecture 06's RNN, read in the same order, for as many epochs.
+`data/make_lstm_lm.py` trains it: as many weights as lecture 06's RNN, on text read in the same
+order, for half as many epochs. Its weights are not shipped yet.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def bits(model: CharacterLSTM, side: Side) -> list[float]:
 
 @functools.cache
 def load() -> CharacterLSTM:
-    """Return the shipped LSTM, ready to use."""
+    """Return the LSTM as `data/make_lstm_lm.py` left it, ready to use."""
     model = CharacterLSTM(len(characters()))
     checkpoints.load("lstm_lm", model)
     return model

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from lectures import decoding
 from lectures.bpe import BOS, EOS, PAD
 
 Cache = list[dict[str, Tensor]]  # for each decoder layer, the keys and values computed so far
@@ -200,19 +201,11 @@ class Transformer(nn.Module):
 
 @torch.no_grad()
 def greedy(model: Transformer, source: Tensor, longest: int) -> list[list[int]]:
-    """Take the likeliest token each time, at most `longest`; return ids without begin and end."""
+    """Translate by `decoding.greedy`."""
     cache, mask = model.encode(source)
-    token = torch.full((len(source), 1), BOS)
-    said = []
-    done = torch.zeros(len(source), dtype=torch.bool)
-    for _ in range(longest):
-        token = model.decode(token, cache, mask)[:, -1].argmax(-1, keepdim=True)
-        done |= token[:, 0] == EOS
-        if done.all():
-            break
-        said.append(token)
-    rows = torch.cat(said, 1).tolist() if said else [[] for _ in source]
-    return [row[: row.index(EOS)] if EOS in row else row for row in rows]
+    return decoding.greedy(
+        lambda token: model.decode(token, cache, mask)[:, -1], len(source), longest
+    )
 
 
 @torch.no_grad()

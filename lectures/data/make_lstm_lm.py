@@ -1,8 +1,9 @@
 """Train lecture 08's character LSTM on the King James Bible: `lstm_lm.safetensors`.
 
-All is as in `make_rnn_lm.py`, which made lecture 06's RNN: the text and its split, 64 streams of it
-read side by side, 64 characters a step, 12 epochs, Adam, the learning rate, clipping; and the
-number of weights, so that 256 units stand against the RNN's 512. Run it with `make checkpoints`.
+As in `make_rnn_lm.py`, which made lecture 06's RNN, are the text and its split, 64 streams of it
+read side by side, 64 characters a step, Adam, the learning rate, clipping; and the number of
+weights, so that 256 units stand against the RNN's 512. Not the epochs: 6, where the RNN had 12. Run
+it with `make checkpoints`.
 """
 
 from __future__ import annotations
