@@ -646,7 +646,7 @@ assert np.ptp(paired) < np.ptp(unpaired) / 2
 
 # %% [markdown]
 # And on fewer verses? Draw small test sets, and ask how often the *worse* of the two comes out
-# ahead, and how often a paired interval would have said so.
+# ahead.
 
 # %%
 ahead = {}
@@ -854,8 +854,9 @@ assert len(loops["transformer"]) > 5 * len(loops["Model 1"])
 # Not shown: long context, meaning and pronouns (section 14), and learned metrics such as COMET (Rei
 # et al. 2020), which agree with people better than counting does and need a large model to run.
 #
-# We can now say which system is better. All of ours so far read one word after the other, forwards.
-# **Must they?** Lecture 12.
+# We can now say which system is better. Of those that learn, Model 1 looks at each word alone, and
+# lecture 09's networks read one word after the other, forwards. The transformer does neither. **Must
+# a model read in order?** Lecture 12.
 #
 # ## Exercises
 #
