@@ -855,8 +855,8 @@ assert len(loops["transformer"]) > 5 * len(loops["Model 1"])
 # et al. 2020), which agree with people better than counting does and need a large model to run.
 #
 # We can now say which system is better. Of those that learn, Model 1 looks at each word alone, and
-# lecture 09's networks read one word after the other, forwards. The transformer does neither. **Must
-# a model read in order?** Lecture 12.
+# lecture 09's networks read one word after the other, forwards. The transformer does neither.
+# **Must a model read in order?** Lecture 12.
 #
 # ## Exercises
 #
