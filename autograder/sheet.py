@@ -35,7 +35,7 @@ PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 SKIP_TAG = "skip-execution"
 _STAR = re.compile(r"^\s*(from\s.*import\s*\(?\s*\*|%)", re.MULTILINE)
-_FUNCTION = re.compile(r"\bdef\s+(\w+)")
+_ASKED_FOR = re.compile(r"(?:\bdef\s+|\bself\.)(\w+)(?=\s*[(:=](?!=))")
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\n]+=*\n?")
 
@@ -189,10 +189,10 @@ class Sheet:
 
     @cached_property
     def solution_functions(self) -> frozenset[str]:
-        """Names of the functions and methods that the source's own code and solutions define."""
+        """The `names_asked_for` of the source's own code and solutions."""
         roles = (Role.GIVEN, Role.SOLUTION, Role.MANUAL)
         cells = [cell for cell in self.cells if cell.is_code and cell.role in roles]
-        return frozenset(name for cell in cells for name in _FUNCTION.findall(cell.source))
+        return frozenset().union(*(names_asked_for(cell.source) for cell in cells))
 
     def prepare(self) -> None:
         """Compute what every submission needs, once, before the first one is forked off."""
@@ -207,6 +207,11 @@ class Sheet:
             if cell.is_code and cell.role is Role.GIVEN and not cell.skip:
                 found |= _imports(cell.release)
         return tuple(sorted(found))
+
+
+def names_asked_for(source: str) -> frozenset[str]:
+    """Return the names of functions, methods and attributes of `self` that a source defines."""
+    return frozenset(_ASKED_FOR.findall(source))
 
 
 def _cell(position: int, ours: dict, theirs: dict) -> Cell:

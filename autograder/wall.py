@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from autograder import carry
 from autograder.gradients import Gradients
 from autograder.wire import (
-    COMPARES,
+    DATA_METHODS,
     TICKET_BYTES,
     Channel,
     Closed,
@@ -576,9 +576,11 @@ class Handle:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it with copies of the arguments; return its answer as plain data or a handle."""
+        self._check_gets_no_value(args, kwargs)
         return self._wall.call(self, args, kwargs)[0]
 
     def _call_and_arguments(self, *args: Any) -> tuple[Any, list[Any]]:
+        self._check_gets_no_value(args, {})
         value, after = self._wall.call(self, args, {}, show_args=True)
         if type(after) is not list or len(after) != len(args):
             raise StudentGone("an answer of the wrong form")
@@ -589,8 +591,6 @@ class Handle:
             return self._described(name)
         if name.startswith("_"):
             raise AttributeError(name)
-        if name in COMPARES and name not in self._wall.methods:
-            self._no_value()
         value = self._wall.ask("attribute", self, name)
         if type(value) is Handle:
             object.__setattr__(value, "_attribute", name)
@@ -630,6 +630,12 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<a {self._kind()} in the student's process>"
+
+    def _check_gets_no_value(self, args: tuple, kwargs: dict) -> None:
+        """Raise NoValue for a method of data that gets anything, unless the sheet asks for it."""
+        name = self._attribute
+        if (args or kwargs) and name in DATA_METHODS and name not in self._wall.methods:
+            raise NoValue(f"a value was expected here, whose `{name}` is not the student's")
 
     def _kind(self) -> str:
         return self._reference.kind.partition(" ")[0]

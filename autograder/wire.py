@@ -100,16 +100,23 @@ class Reference:
     kind: str
 
 
-COMPARES = frozenset(
-    (
-        "allclose dist eq equal equals ge gt greater greater_equal isclose isin le less less_equal "
-        "lt ne not_equal sub subtract rsub bitwise_xor logical_xor "
-        "difference intersection isdisjoint issubset issuperset symmetric_difference union "
-        "endswith startswith"
-    ).split()
+def _methods(*kinds: type) -> set[str]:
+    return {
+        name
+        for kind in kinds
+        for name in dir(kind)
+        if name[0] != "_" and callable(getattr(kind, name))
+    }
+
+
+DATA_METHODS = frozenset(
+    _methods(np.ndarray, torch.Tensor, int, float, complex, str, bytes, set, tuple)
+    - _methods(dict, torch.nn.Module, torch.optim.Optimizer)
 )
-"""Methods of tensors, sets and strings that compare: those are data here, never the student's. One
-that a test calls on an object of theirs would get the expected value, and be what they say."""
+"""Methods of numbers, arrays, tensors, strings and sets: those are data here, never the student's.
+One that a test calls on an object of theirs, as in `got.dot(want)`, would hand over what is
+expected, and believe the answer. What a dict, a module or an optimizer has too is no such method.
+"""
 
 
 class Fields(tuple):
@@ -135,8 +142,7 @@ class Fields(tuple):
         if name not in names:
             return super().__getattribute__(name)
         item = self[names.index(name)]
-        if name in COMPARES and callable(item):
-            # `got.allclose(want)` would hand over what is expected, and believe the answer.
+        if name in DATA_METHODS and callable(item):
             raise TypeError(f"a value was expected here, whose `{name}` is not the student's")
         return item
 

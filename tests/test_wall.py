@@ -243,20 +243,46 @@ def test_an_object_that_extends_a_dict_is_one_where_its_methods_are_asked_for(th
     assert [bag.size(), bag["a"], len(bag)] == [3, 2, 2]
 
 
-def test_a_handle_compares_by_no_method_but_one_that_the_assignment_asks_for(theirs) -> None:
+@pytest.mark.parametrize(
+    "name", ["equal", "allclose", "issubset", "add", "dot", "matmul", "count", "index", "find"]
+)
+def test_a_method_of_data_gets_nothing_where_the_assignment_does_not_ask_for_it(
+    theirs, name
+) -> None:
     v = theirs.get(
         "v",
-        "class Agrees:\n    def equal(self, other): return True\n"
-        "    issubset = allclose = same = equal\nv = Agrees()",
+        "seen = []\nclass Agrees:\n"
+        f"    def same(self, *other, **named): seen.append((other, named)); return True\n"
+        f"    {name} = same\nv = Agrees()",
     )
-    for name in ("equal", "allclose", "issubset"):
-        with pytest.raises(NoValue):
-            getattr(v, name)(1)
+    for given, named in (((1,), {}), ((), {"other": 1})):
+        with pytest.raises(NoValue, match=name):
+            getattr(v, name)(*given, **named)
+    with pytest.raises(NoValue, match=name):
+        call_and_arguments(getattr(v, name), 1)
+    assert theirs.get("seen") == [], "what is expected has not crossed"
     assert v.same(1)
-    theirs.wall.methods = frozenset({"equal"})
-    assert v.equal(1)
-    with pytest.raises(NoValue):
-        v.allclose(1)
+    assert getattr(v, name)() is True, "nothing crosses: the answer is as good as any other"
+    theirs.wall.methods = frozenset({name})
+    assert getattr(v, name)(1)
+
+
+def test_what_a_dict_or_a_module_has_too_is_the_students(theirs) -> None:
+    source = (
+        "import torch\n"
+        "class Bag:\n"
+        "    def get(self, key, default): return default\n"
+        "    def update(self, **named): self.mean = named\n"
+        "class Net(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.norm = torch.nn.LayerNorm(3)\n"
+    )
+    bag = theirs.get("Bag", source)()
+    bag.update(a=1)
+    assert [bag.get("a", 5), bag.mean] == [5, {"a": 1}]
+    net = theirs.get("Net")()
+    assert net.to(torch.float64).norm.weight.dtype is torch.float64
 
 
 def test_instances_and_classes_are_used_by_call_attribute_index_and_iteration(theirs) -> None:
@@ -272,6 +298,7 @@ def test_instances_and_classes_are_used_by_call_attribute_index_and_iteration(th
         "    def of(cls, n): return cls(range(n))\n"
         "    def __call__(self, x): return x + len(self.items)\n",
     )
+    theirs.wall.methods = frozenset({"add"})
     bag = Bag([1, 2])
     assert Bag.size == 3
     assert bag.items == [1, 2]
