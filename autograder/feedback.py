@@ -11,8 +11,10 @@ import logging
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,21 +58,39 @@ def feedback(
         )
     if not names:
         raise CourseError(f"nothing is graded in {assignment}: run `course grade {assignment}`")
+    pages: dict[str, Page] = {}
+    for page in _pages(course.root, assignment, names, jobs or len(os.sched_getaffinity(0))):
+        pages[page.student] = page
+        watch(page, len(names))
+    return [pages[name] for name in names]
+
+
+def _pages(root: Path, assignment: str, names: list[str], jobs: int) -> Iterator[Page]:
+    """Write pages as they come, `jobs` at a time.
+
+    A process that is killed, for its memory say, takes the others' with it: then one at a time is
+    written, in order, until it is known whose page it was.
+    """
     # Spawned and not forked: the caller may have threads.
     context = multiprocessing.get_context("spawn")
-    workers = min(jobs or len(os.sched_getaffinity(0)), len(names))
-    pages: dict[str, Page] = {}
-    with ProcessPoolExecutor(workers, context) as pool:
-        waiting = [pool.submit(write_page, course.root, assignment, name) for name in names]
-        try:
-            for future in as_completed(waiting):
-                page = future.result()
-                pages[page.student] = page
-                watch(page, len(names))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return [pages[name] for name in names]
+    waiting, one_by_one = list(names), False
+    while waiting:
+        workers = 1 if one_by_one else min(jobs, len(waiting))
+        with ProcessPoolExecutor(workers, context) as pool:
+            try:
+                futures = [pool.submit(write_page, root, assignment, name) for name in waiting]
+                for future in as_completed(futures):
+                    with suppress(BrokenProcessPool):
+                        page = future.result()
+                        waiting.remove(page.student)
+                        yield page
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        if waiting and one_by_one:
+            name = waiting.pop(0)
+            yield Page(name, None, f"no feedback for {name}: the process that wrote it was killed")
+        one_by_one = not one_by_one
 
 
 def graded_students(course: Course, assignment: str) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -212,6 +214,23 @@ def test_one_page_that_cannot_be_written_is_said_and_the_others_are(course, tmp_
     assert found["mean"].path is None
     assert "no feedback for mean" in found["mean"].message
     assert "\n" not in found["mean"].message
+
+
+def killed_at_mean(root: Path, assignment: str, student: str) -> pages.Page:
+    if student == "mean":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return pages.Page(student, root)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_page_whose_process_is_killed_is_said_and_the_others_are_written(
+    course, monkeypatch, jobs
+) -> None:
+    monkeypatch.setattr(pages, "write_page", killed_at_mean)
+    found = {page.student: page for page in pages.feedback(course, NAME, jobs=jobs)}
+    assert sorted(found) == sorted(STUDENTS)
+    assert [name for name, page in found.items() if page.path is None] == ["mean"]
+    assert "no feedback for mean: the process that wrote it was killed" in found["mean"].message
 
 
 def test_feedback_is_for_those_who_were_graded(course, tmp_path) -> None:
