@@ -1,9 +1,9 @@
-"""Take three quarters of a gigabyte in one piece, where half a one is allowed."""
+"""Take five eighths of a gigabyte in one piece, where half a one is allowed."""
 
 from tests.attacks.weakenings import no_limits
 
 CODE = """
-block = bytearray(3 * 2**28)
+block = bytearray(5 * 2**27)
 print('@TAG@'[::-1])
 """
 CELLS = {"double": CODE}

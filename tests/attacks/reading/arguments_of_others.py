@@ -9,7 +9,10 @@ CODE = r"""
 import glob
 VICTIM = @VICTIM@
 for name in glob.glob('/proc/[0-9]*/cmdline'):
-    words = open(name, 'rb').read().split(b'\0')
+    try:
+        words = open(name, 'rb').read().split(b'\0')
+    except OSError:  # it has ended
+        continue
     if words[0] == b'sleep' and len(words) > 2:
         print(f'{int(words[2][2:]):032x}')
 """
