@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint unit controls notebooks checkpoints checkpoints-check fuzz attack-report test-nbgrader bench lock clean
+.PHONY: help setup demo test lint unit controls notebooks checkpoints checkpoints-check fuzz attack-report audit test-nbgrader bench lock clean
 # One heavy thing at a time, whatever -j says: the recipes are parallel inside.
 .NOTPARALLEL:
 
@@ -87,6 +87,10 @@ fuzz: setup ## a million hostile frames (FRAMES=... SEED=...), then 100,000 muta
 # Every attack against nbgrader, the engine and its control: build/attack-report.md.
 attack-report: setup ## attack nbgrader and the engine, and write the table (tens of minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.attacks.report
+
+audit: setup ## test the hidden tests with known answers and mutants: build/audit.html (minutes)
+	@mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/course audit --html build/audit.html
 
 # Beside nbgrader's own tests, the whole class that tests/test_parity.py takes a sample of.
 test-nbgrader: setup ## nbgrader's own tests with our executor; its scores beside ours

@@ -12,6 +12,7 @@ c.CourseDirectory.ignore = [
     "__pycache__",
     "misconceptions.py",
     "alternatives.py",
+    "equivalents.toml",
     "ps1_word2vec.py",
 ]
 

@@ -34,7 +34,7 @@ from autograder.errors import CourseError
 # Data that go out with an assignment, declared beside its source in sha256sum's own format.
 DECLARED = "data.sha256"
 # Never data, whatever is declared: they are answers, right ones and wrong ones.
-VARIANTS = ("misconceptions.py", "alternatives.py")
+VARIANTS = ("misconceptions.py", "alternatives.py", "equivalents.toml")
 # What a release needs of the source's metadata; the rest (timings, widgets' state, whatever an
 # editor wrote) is at best noise and at worst an answer.
 NOTEBOOK_METADATA = ("kernelspec", "language_info")

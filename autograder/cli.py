@@ -196,6 +196,59 @@ def feedback(
 
 
 @app.command()
+def audit(
+    context: typer.Context,
+    assignments: Annotated[
+        list[str] | None, typer.Argument(metavar="PS", help="Default: all of them.")
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="A sample, for CI: it says which.")] = False,
+    runs: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="How often the solution is graded (default: 10)."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes at once (default: cores).")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the matrix as a page.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """Test the hidden tests: known answers, right and wrong, and mutants of the solutions."""
+    from autograder import audit as auditing
+    from autograder import matrix, show
+
+    course = _course(context)
+    names = assignments or course.assignments()
+    if not names:
+        raise UsageError(f"no assignment has a notebook of its own name below {course.root}")
+    found = []
+    for name in names:
+        with show.counting(f"auditing {name}") as counter:
+            done = auditing.audit(
+                course,
+                name,
+                jobs=jobs,
+                runs=runs,
+                fast=fast,
+                watch=lambda total: counter.count(total, failed=False),
+            )
+        found.append(done)
+        if not as_json:
+            matrix.show(done)
+    if html is not None:
+        try:
+            html.write_text(matrix.page(found), "utf-8")
+        except OSError as error:
+            raise CourseError(f"{html} cannot be written: {error.strerror}") from None
+    if as_json:
+        print(matrix.as_json(found))
+    elif html is not None:
+        print(f"the matrix as a page: {html}")
+    _exit(all(done.met for done in found))
+
+
+@app.command()
 def doctor(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,

@@ -118,7 +118,7 @@ def grade(
         pending = list(work.pending())
         if not pending:
             return work.finished()
-        with Pool(min(jobs or _cores(), len(pending)), setup.message, setup.modules) as pool:
+        with Pool(min(jobs or cores(), len(pending)), setup.message, setup.modules) as pool:
             done: list[_Done] = []
             saved = time.monotonic()
             try:
@@ -134,7 +134,8 @@ def grade(
         return work.finished()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 

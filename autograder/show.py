@@ -69,7 +69,10 @@ def counting(verb: str) -> Iterator[Counter]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    # In a file or a pipe it would leave nothing but an empty line.
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as progress:
         yield Counter(progress, verb)
 
 

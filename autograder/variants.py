@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,5 +84,10 @@ def load(path: Path) -> list[Variant]:
     assert spec is not None
     assert spec.loader is not None
     _collected.clear()
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    # A __pycache__ beside the source could be taken for data of the assignment.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    finally:
+        sys.dont_write_bytecode = before
     return list(_collected)

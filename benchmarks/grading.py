@@ -34,7 +34,9 @@ c = get_config()
 c.CourseDirectory.course_id = "nlp"
 c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
-c.CourseDirectory.ignore = ["misconceptions.py", "alternatives.py", "ps1_word2vec.py"]
+c.CourseDirectory.ignore = [
+    "misconceptions.py", "alternatives.py", "equivalents.toml", "ps1_word2vec.py",
+]
 """
 
 

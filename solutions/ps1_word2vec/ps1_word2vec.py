@@ -246,7 +246,8 @@ assert_close(
 import math
 
 rng = np.random.default_rng(np.random.randint(2**31 - 1))
-for x in rng.normal(scale=3, size=3).tolist():
+near = float(rng.uniform(0.1, 0.9))  # a wrong bound between the two signs shows close to 0
+for x in [*rng.normal(scale=3, size=3).tolist(), near, -near]:
     assert_close(sigmoid(x), 1 / (1 + math.exp(-x)), "sigmoid")
 for shape, dtype in [
     ((7,), "float64"),
