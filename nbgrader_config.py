@@ -14,6 +14,7 @@ c.CourseDirectory.ignore = [
     "alternatives.py",
     "equivalents.toml",
     "ps1_word2vec.py",
+    "ps3_rnn_lm.py",
 ]
 
 # The seam: our executor in the place of nbgrader's, so that `nbgrader autograde`, the formgrader's
