@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lectures import running_table
+from lectures import checkpoints, running_table
 
 
 def test_each_row_has_the_bits_of_the_47_test_chapters():
@@ -45,3 +45,12 @@ def test_anything_else_fails_and_names_the_line_that_would_be_right(change):
         bits = bits[:-1]
     with pytest.raises(AssertionError, match=f"{model},{lecture},{stored},"):
         running_table.check(model, lecture, stored, bits)
+
+
+@pytest.mark.parametrize(
+    ("model", "weights"), [("LSTM H=256", "lstm_lm"), ("transformer d=92", "transformer_lm")]
+)
+def test_a_shipped_model_s_row_says_what_its_manifest_says(model, weights):
+    row, manifest = running_table.rows()[model], checkpoints.manifest(weights)
+    assert row.per_character == pytest.approx(manifest["test"], abs=1e-4)
+    assert row.stored == manifest["parameters"]
