@@ -283,9 +283,9 @@ def mean_loss(z, y):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "0dd3824805346cd6f283a2c07c098cc6", "grade": true, "grade_id": "mean_loss_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
-# Two steps, one text, three characters. exp(z) is [2, 1, 1] and [1, 1, 2]: each sums to 4.
-z = np.log(np.array([[[2.0, 1.0, 1.0]], [[1.0, 1.0, 2.0]]]))
+# %% nbgrader={"cell_type": "code", "checksum": "b4e8795c9a3e58de86ceacf304b415cf", "grade": true, "grade_id": "mean_loss_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# Two steps, one text, three characters. exp(z) is [4, 2, 2], with sum 8, and [1, 1, 2], with sum 4.
+z = np.log(np.array([[[4.0, 2.0, 2.0]], [[1.0, 1.0, 2.0]]]))
 assert_close(
     mean_loss(z[:1].copy(), np.array([[0]])),
     np.log(2.0),
@@ -303,8 +303,8 @@ assert_close(
 # %% nbgrader={"cell_type": "code", "checksum": "dfa6b70c0c4ba2e150988d7825b87425", "grade": true, "grade_id": "mean_loss_values_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # Hidden: other sizes; one text, one step, one character in the vocabulary; float64 and float32.
 
-# %% nbgrader={"cell_type": "code", "checksum": "97fbda5e60cbac3bc39223cce975ee1a", "grade": true, "grade_id": "mean_loss_large_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
-# Hidden: very large and very small scores, and a character that hardly could come.
+# %% nbgrader={"cell_type": "code", "checksum": "f72bc70a3ad0dd60fe90c9f6366290b9", "grade": true, "grade_id": "mean_loss_large_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# Hidden: very large and very small scores, steps far apart, a character that could hardly come.
 
 # %% [markdown]
 # ## 4. Bits per character
@@ -328,18 +328,18 @@ def bits_per_character(losses):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "ea2e22d828efc3f829e30e35e5dedb9d", "grade": true, "grade_id": "bits_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "f7c74552cdd3fdcfafc0499c1e49e237", "grade": true, "grade_id": "bits_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 assert_close(
-    bits_per_character([np.log([2.0, 8.0])]),
-    2.0,
+    bits_per_character([np.log([2.0, 4.0])]),
+    1.5,
     "bits per character of one text",
-    "Losses of log 2 and log 8 are 1 and 3 bits.",
+    "Losses of log 2 and log 4 are 1 and 2 bits.",
 )
 assert_close(
-    bits_per_character([np.log([2.0, 8.0]), np.log([16.0, 16.0, 16.0, 16.0])]),
-    20 / 6,
+    bits_per_character([np.log([2.0, 4.0]), np.log([16.0, 16.0, 16.0, 16.0])]),
+    19 / 6,
     "bits per character of two texts",
-    "There are 1 + 3 + 4 + 4 + 4 + 4 bits in all, for six characters.",
+    "There are 1 + 2 + 4 + 4 + 4 + 4 bits in all, for six characters.",
 )
 
 
@@ -377,20 +377,24 @@ def score_gradient(y_hat, y):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "09cf29a6f0fcdcbe8e5aa4ffb6633904", "grade": true, "grade_id": "score_gradient_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
-# Two steps, one text, three characters: the first time character 0 came, then character 2.
-grad_z = score_gradient(np.array([[[0.5, 0.3, 0.2]], [[0.2, 0.2, 0.6]]]), np.array([[0], [2]]))
-assert_close(
-    np.asarray(grad_z)[0] * 2,
-    [[-0.5, 0.3, 0.2]],
-    "twice grad_z of the first step",
-    "J is the mean of two characters' losses: each has half a say.",
+# %% nbgrader={"cell_type": "code", "checksum": "ce7a1d182d13eb35026b4f648f9858a0", "grade": true, "grade_id": "score_gradient_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# Two steps, three texts, two characters. At the first step 0, 1 and 1 came, then 1, 0 and 0.
+grad_z = score_gradient(
+    np.array([[[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.3, 0.7], [0.8, 0.2]]]),
+    np.array([[0, 1, 1], [1, 0, 0]]),
 )
 assert_close(
-    grad_z,
-    [[[-0.25, 0.15, 0.1]], [[0.1, 0.1, -0.2]]],
-    "grad_z",
-    "At each step, the probability of the character that came goes down by 1.",
+    np.asarray(grad_z)[0] * 6,
+    [[-0.5, 0.5], [0.9, -0.9], [0.2, -0.2]],
+    "six times grad_z of the first step",
+    "The character that came goes down by 1; J is the mean of six losses, so each has a sixth of "
+    "a say.",
+)
+assert_close(
+    np.asarray(grad_z)[1] * 6,
+    [[0.4, -0.4], [-0.7, 0.7], [-0.2, 0.2]],
+    "six times grad_z of the second step",
+    "Other characters came there.",
 )
 
 
@@ -488,14 +492,14 @@ def weight_gradients(theta, x, h, grad_z, delta):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "e38fe07b36c0938e4d65abfa968d383e", "grade": true, "grade_id": "weight_gradients_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "b2b25149e0670f72ac6b1e3128a3875a", "grade": true, "grade_id": "weight_gradients_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # One text reads 1, 0, 1. E = [[1], [2]], W_e = [[0.5], [-0.5]], H = 2.
 gradients = weight_gradients(
     copy.deepcopy(toy),
     np.array([[1], [0], [1]]),
     np.array([[[0.0, 0.2]], [[0.5, 0.0]], [[0.1, 0.0]], [[0.0, 0.4]]]),
     np.array([[[1.0, 0.0]], [[0.0, -1.0]], [[2.0, 0.0]]]),
-    np.array([[[2.0, 0.0]], [[0.0, 1.0]], [[3.0, 1.0]]]),
+    np.array([[[2.0, 0.0]], [[0.0, 1.0]], [[3.0, 2.0]]]),
 )
 assert_close(gradients["b_2"], [3, -1], "the gradient of b_2", "Add grad_z over the steps.")
 assert_close(
@@ -504,24 +508,24 @@ assert_close(
     "the gradient of U",
     "The scores of a step are made from the state after it: h[1], h[2], h[3].",
 )
-assert_close(gradients["b_1"], [5, 2], "the gradient of b_1", "Add delta over the steps.")
+assert_close(gradients["b_1"], [5, 3], "the gradient of b_1", "Add delta over the steps.")
 assert_close(
     gradients["W_h"],
-    [[0.3, 0.4], [0.6, 0.0]],
+    [[0.3, 0.4], [0.7, 0.0]],
     "the gradient of W_h",
     "What W_h multiplies is the state before the step: h[0], h[1], h[2].",
 )
 assert_close(
     gradients["W_e"],
-    [[10.0], [3.0]],
+    [[10.0], [5.0]],
     "the gradient of W_e",
     "Each delta times the input vector of the character that was read: 2, 1, 2.",
 )
 assert_close(
     gradients["E"],
-    [[-0.5], [2.0]],
+    [[-0.5], [1.5]],
     "the gradient of E",
-    "Character 1 was read twice: its row gets 1.0 from the first step and 1.0 from the third.",
+    "Character 1 was read twice: its row gets 1.0 from the first step and 0.5 from the third.",
 )
 
 
@@ -570,11 +574,11 @@ def norm_by_lag(W_h, h, r_0):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "0c0b18ca3b4d1c8dfac7fdbd81807bd2", "grade": true, "grade_id": "norm_by_lag_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "782820a681b88511f393030cb145442b", "grade": true, "grade_id": "norm_by_lag_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # Two steps. W_h doubles the first number and puts it in the second place: [r1, r2] W_h = [0, 2 r1].
 norms = norm_by_lag(
     np.array([[0.0, 2.0], [0.0, 0.5]]),
-    np.array([[0.9, 0.9], [0.0, 0.0], [0.5, 0.0]]),
+    np.array([[0.9, 0.9], [0.0, 0.6], [0.5, 0.0]]),
     np.array([4.0, 3.0]),
 )
 norms = list(norms)
@@ -582,7 +586,7 @@ assert len(norms) == 3, f"two steps have the lags 0, 1 and 2; you return {len(no
 assert_close(norms[0], 5.0, "the norm at lag 0", "Nothing has happened to [4, 3] yet.")
 assert_close(
     norms,
-    [5.0, 7.5, 3.75],
+    [5.0, 7.5, 2.4],
     "the norms",
     "The slopes at h_2 = [0.5, 0] are [0.75, 1], so [4, 3] becomes [3, 3], and W_h makes it "
     "[0, 2 * 3 + 0.5 * 3] = [0, 7.5].",
@@ -618,18 +622,18 @@ def clip_by_norm(gradients, c):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "fe7238820645ad2401373bc9f0b659f2", "grade": true, "grade_id": "clip_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
-clipped = clip_by_norm({"W": np.array([[3.0, 0.0]]), "b": np.array([4.0])}, 10.0)
-assert_close(clipped["W"], [[3, 0]], "W of a short gradient", "Norm 5 is below 10: no change.")
-clipped = clip_by_norm({"W": np.array([[3.0, 0.0]]), "b": np.array([-4.0])}, 1.0)
+# %% nbgrader={"cell_type": "code", "checksum": "fffc75814689e7c910b8be812a41752b", "grade": true, "grade_id": "clip_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+clipped = clip_by_norm({"W": np.array([[3.0, 4.0]]), "b": np.array([-12.0])}, 20.0)
+assert_close(clipped["W"], [[3, 4]], "W of a short gradient", "Norm 13 is below 20: no change.")
+clipped = clip_by_norm({"W": np.array([[3.0, 4.0]]), "b": np.array([-12.0])}, 1.3)
 assert sorted(clipped) == ["W", "b"], f"the keys were W and b; you return {sorted(clipped)}"
 assert_close(
     clipped["W"],
-    [[0.6, 0.0]],
+    [[0.3, 0.4]],
     "W of a long gradient",
-    "The norm of 3, 0 and -4 together is 5, so all are divided by 5.",
+    "The norm of 3, 4 and -12 together is 13, so all are divided by 10.",
 )
-assert_close(clipped["b"], [-0.8], "b of a long gradient", "It is divided by the same 5.")
+assert_close(clipped["b"], [-1.2], "b of a long gradient", "It is divided by the same 10.")
 
 
 # %% nbgrader={"cell_type": "code", "checksum": "f244b7cfbcc45706f561ccd62e8be0e2", "grade": true, "grade_id": "clip_long_hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
@@ -727,13 +731,16 @@ assert_close(
 # All pieces of training are there. If a line below fails, it tells you where to look, before a
 # training would fail in a less helpful way. These cells carry no points.
 
-# %% nbgrader={"cell_type": "code", "checksum": "98767530af0276346763f537726cb93b", "grade": false, "grade_id": "trainer", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "297640f82cd5e714ceb67c8d5113c4b5", "grade": false, "grade_id": "ritual_trainer", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
 def loss_and_gradients(theta, x, y, h_0):
     """Return J, the dictionary of gradients and the last state: your questions 1 to 7, in a row."""
     h, z = (np.asarray(part) for part in forward(theta, x, h_0, cell_step))
     grad_z = np.asarray(score_gradient(library_softmax(z, axis=-1), y))
     delta = np.asarray(state_gradients(theta, h, grad_z))
-    return mean_loss(z, y), weight_gradients(theta, x, h, grad_z, delta), h[-1]
+    gradients = weight_gradients(theta, x, h, grad_z, delta)
+    # A bias as a column, or a tensor, is as good as an array: here it must be one.
+    gradients = {k: np.reshape(np.asarray(gradients[k]), part.shape) for k, part in theta.items()}
+    return mean_loss(z, y), gradients, h[-1]
 
 
 def new_theta(rng, size, d, H):
@@ -768,7 +775,7 @@ first = np.sum(mean_loss(np.asarray(z), y))
 print(f"first loss {first:.2f}, log |V| {np.log(60):.2f}")
 assert abs(first - np.log(60)) < 0.05, "a model that knows nothing should lose log |V| a character"
 
-# %% nbgrader={"cell_type": "code", "checksum": "0cb7105ec1dc1cdb066d54058efd4051", "grade": false, "grade_id": "ritual_gradients", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "83785b600e54cfcf42d788c4a1e68260", "grade": false, "grade_id": "ritual_gradients", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
 rng = np.random.default_rng(0)
 theta, (x, y), h_0 = (
     random_theta(rng, 4, 2, 3),
@@ -783,7 +790,9 @@ for name in theta:
         return mean_loss(np.asarray(forward({**theta, name: part}, x, h_0, cell_step)[1]), y)
 
     numerical = central_difference(moved_loss, theta[name])
-    assert_close(gradients[name], numerical, f"the gradient of {name}", "So say the differences.")
+    assert_close(
+        gradients[name], numerical, f"the gradient of {name}", "Central differences say otherwise."
+    )
     print(f"{name}: passes")
 
 # %% nbgrader={"cell_type": "code", "checksum": "31585efed555132622f83a0771bd5441", "grade": false, "grade_id": "ritual_overfit", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"] deletable=false editable=false
@@ -907,16 +916,19 @@ def nucleus(y_hat, p):
     raise NotImplementedError()
 
 
-# %% nbgrader={"cell_type": "code", "checksum": "fd0ba73b85e13ca7eec8fea30fbf5280", "grade": true, "grade_id": "nucleus_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
+# %% nbgrader={"cell_type": "code", "checksum": "02f623ea6190e7c628153be7b2d1e00d", "grade": true, "grade_id": "nucleus_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 rows = np.array([[0.15, 0.5, 0.1, 0.25], [0.9, 0.05, 0.03, 0.02]])
 assert_close(
-    np.asarray(nucleus(rows.copy(), 0.8))[0],
+    np.asarray(nucleus(rows.copy(), 0.88))[0],
     [0.15 / 0.9, 0.5 / 0.9, 0.0, 0.25 / 0.9],
-    "the first row, p = 0.8",
-    "0.5 + 0.25 are not yet 0.8; the 0.15 that reaches it stays as well.",
+    "the first row, p = 0.88",
+    "0.5 + 0.25 are not yet 0.88; the 0.15 that reaches it stays as well.",
 )
 assert_close(
-    nucleus(rows.copy(), 0.8)[1], [1, 0, 0, 0], "the second row, p = 0.8", "0.9 alone is enough."
+    np.asarray(nucleus(rows.copy(), 0.88))[1],
+    [1, 0, 0, 0],
+    "the second row, p = 0.88",
+    "0.9 alone is enough.",
 )
 assert_close(
     nucleus(rows.copy(), 0.4),

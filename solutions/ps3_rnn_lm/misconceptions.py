@@ -189,6 +189,14 @@ def loss_without_shift(z, y):
 
 
 @variant("mean_loss")
+def loss_shifted_by_one_maximum(z, y):
+    """You shift all steps by the same score, so one that lies far below it vanishes in exp."""
+    exp_z = np.exp(z - z.max())
+    picked = np.take_along_axis(z - z.max(), y[..., None], axis=-1)[..., 0]
+    return np.mean(np.log(exp_z.sum(axis=-1)) - picked)
+
+
+@variant("mean_loss")
 def loss_through_rounded_probability(z, y):
     """Your loss is infinite where a probability is rounded to 0 before you take its logarithm."""
     y_hat = _softmax(z, axis=-1)
@@ -587,7 +595,7 @@ def clip_always(gradients, c):
 
 @variant("clip_by_norm")
 def clip_in_place(gradients, c):
-    """You change the arrays that you were given; look for an assignment like g *= ..."""
+    """You change the arrays that you were given: an assignment in place is no new array."""
     factor = min(1, c / max(_norm(gradients), 1e-12))
     for g in gradients.values():
         g *= factor
@@ -853,7 +861,7 @@ def nucleus_short_but_never_empty(y_hat, p):
 
 @variant("nucleus")
 def nucleus_not_divided(y_hat, p):
-    """What you keep no longer sums to 1."""
+    """The nucleus that you keep sums to less than 1."""
     return _nucleus(y_hat, lambda mass, ordered: mass - ordered < p)
 
 
@@ -973,7 +981,7 @@ def write_before_reading(theta, x_0, h_0, n, step, choose):
 
 @variant("write")
 def write_without_output_bias(theta, x_0, h_0, n, step, choose):
-    """Your scores leave out the bias b_2."""
+    """The scores that you choose from lack the bias b_2."""
     return _write({**theta, "b_2": 0 * theta["b_2"]}, x_0, h_0, n, step, choose)
 
 

@@ -402,8 +402,8 @@ def mean_loss(z, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "mean_loss_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Two steps, one text, three characters. exp(z) is [2, 1, 1] and [1, 1, 2]: each sums to 4.
-z = np.log(np.array([[[2.0, 1.0, 1.0]], [[1.0, 1.0, 2.0]]]))
+# Two steps, one text, three characters. exp(z) is [4, 2, 2], with sum 8, and [1, 1, 2], with sum 4.
+z = np.log(np.array([[[4.0, 2.0, 2.0]], [[1.0, 1.0, 2.0]]]))
 assert_close(
     mean_loss(z[:1].copy(), np.array([[0]])),
     np.log(2.0),
@@ -438,13 +438,19 @@ for T, B, size, dtype in [
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "mean_loss_large_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Hidden: very large and very small scores, and a character that hardly could come.
+# Hidden: very large and very small scores, steps far apart, a character that could hardly come.
 ### BEGIN HIDDEN TESTS
 import torch
 
 rng = np.random.default_rng(np.random.randint(2**31 - 1))
-for shift, dtype in [(1000, "float64"), (-1000, "float64"), (500, "float32")]:
-    z = (rng.integers(-12, 13, size=(3, 2, 5)) / 4 + shift).astype(dtype)
+for shifts, dtype in [
+    ([1000, 1000, 1000], "float64"),
+    ([-1000, -1000, -1000], "float64"),
+    ([500, 500, 500], "float32"),
+    ([900, 0, -900], "float64"),  # steps that lie far apart
+]:
+    z = rng.integers(-12, 13, size=(3, 2, 5)) / 4 + np.array(shifts)[:, None, None]
+    z = z.astype(dtype)
     y = rng.integers(5, size=(3, 2))
     rows = torch.tensor(z, dtype=torch.float64).reshape(-1, 5)
     expected = torch.nn.functional.cross_entropy(rows, torch.tensor(y).reshape(-1)).item()
@@ -480,16 +486,16 @@ def bits_per_character(losses):
 
 # %% nbgrader={"grade": true, "grade_id": "bits_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 assert_close(
-    bits_per_character([np.log([2.0, 8.0])]),
-    2.0,
+    bits_per_character([np.log([2.0, 4.0])]),
+    1.5,
     "bits per character of one text",
-    "Losses of log 2 and log 8 are 1 and 3 bits.",
+    "Losses of log 2 and log 4 are 1 and 2 bits.",
 )
 assert_close(
-    bits_per_character([np.log([2.0, 8.0]), np.log([16.0, 16.0, 16.0, 16.0])]),
-    20 / 6,
+    bits_per_character([np.log([2.0, 4.0]), np.log([16.0, 16.0, 16.0, 16.0])]),
+    19 / 6,
     "bits per character of two texts",
-    "There are 1 + 3 + 4 + 4 + 4 + 4 bits in all, for six characters.",
+    "There are 1 + 2 + 4 + 4 + 4 + 4 bits in all, for six characters.",
 )
 
 # %% nbgrader={"grade": true, "grade_id": "bits_text_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
@@ -550,19 +556,23 @@ def score_gradient(y_hat, y):
 
 
 # %% nbgrader={"grade": true, "grade_id": "score_gradient_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-# Two steps, one text, three characters: the first time character 0 came, then character 2.
-grad_z = score_gradient(np.array([[[0.5, 0.3, 0.2]], [[0.2, 0.2, 0.6]]]), np.array([[0], [2]]))
-assert_close(
-    np.asarray(grad_z)[0] * 2,
-    [[-0.5, 0.3, 0.2]],
-    "twice grad_z of the first step",
-    "J is the mean of two characters' losses: each has half a say.",
+# Two steps, three texts, two characters. At the first step 0, 1 and 1 came, then 1, 0 and 0.
+grad_z = score_gradient(
+    np.array([[[0.5, 0.5], [0.9, 0.1], [0.2, 0.8]], [[0.4, 0.6], [0.3, 0.7], [0.8, 0.2]]]),
+    np.array([[0, 1, 1], [1, 0, 0]]),
 )
 assert_close(
-    grad_z,
-    [[[-0.25, 0.15, 0.1]], [[0.1, 0.1, -0.2]]],
-    "grad_z",
-    "At each step, the probability of the character that came goes down by 1.",
+    np.asarray(grad_z)[0] * 6,
+    [[-0.5, 0.5], [0.9, -0.9], [0.2, -0.2]],
+    "six times grad_z of the first step",
+    "The character that came goes down by 1; J is the mean of six losses, so each has a sixth of "
+    "a say.",
+)
+assert_close(
+    np.asarray(grad_z)[1] * 6,
+    [[0.4, -0.4], [-0.7, 0.7], [-0.2, 0.2]],
+    "six times grad_z of the second step",
+    "Other characters came there.",
 )
 
 # %% nbgrader={"grade": true, "grade_id": "score_gradient_hidden", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
@@ -617,12 +627,11 @@ for T, B, size, dtype in [
 def state_gradients(theta, h, grad_z):
     """Return delta (T, B, H), the gradient of J with respect to a_t for every step."""
     ### BEGIN SOLUTION
-    delta = np.zeros_like(h[1:])
-    message = np.zeros_like(h[0])
-    for t in range(len(grad_z) - 1, -1, -1):
-        delta[t] = (1 - h[t + 1] ** 2) * (grad_z[t] @ theta["U"] + message)
-        message = delta[t] @ theta["W_h"]
-    return delta
+    delta, message = [], 0.0
+    for grad_z_t, h_t in zip(grad_z[::-1], h[:0:-1], strict=True):
+        delta.append((1 - h_t**2) * (grad_z_t @ theta["U"] + message))
+        message = delta[-1] @ theta["W_h"]
+    return np.array(delta[::-1])
     ### END SOLUTION
 
 
@@ -746,7 +755,7 @@ gradients = weight_gradients(
     np.array([[1], [0], [1]]),
     np.array([[[0.0, 0.2]], [[0.5, 0.0]], [[0.1, 0.0]], [[0.0, 0.4]]]),
     np.array([[[1.0, 0.0]], [[0.0, -1.0]], [[2.0, 0.0]]]),
-    np.array([[[2.0, 0.0]], [[0.0, 1.0]], [[3.0, 1.0]]]),
+    np.array([[[2.0, 0.0]], [[0.0, 1.0]], [[3.0, 2.0]]]),
 )
 assert_close(gradients["b_2"], [3, -1], "the gradient of b_2", "Add grad_z over the steps.")
 assert_close(
@@ -755,24 +764,24 @@ assert_close(
     "the gradient of U",
     "The scores of a step are made from the state after it: h[1], h[2], h[3].",
 )
-assert_close(gradients["b_1"], [5, 2], "the gradient of b_1", "Add delta over the steps.")
+assert_close(gradients["b_1"], [5, 3], "the gradient of b_1", "Add delta over the steps.")
 assert_close(
     gradients["W_h"],
-    [[0.3, 0.4], [0.6, 0.0]],
+    [[0.3, 0.4], [0.7, 0.0]],
     "the gradient of W_h",
     "What W_h multiplies is the state before the step: h[0], h[1], h[2].",
 )
 assert_close(
     gradients["W_e"],
-    [[10.0], [3.0]],
+    [[10.0], [5.0]],
     "the gradient of W_e",
     "Each delta times the input vector of the character that was read: 2, 1, 2.",
 )
 assert_close(
     gradients["E"],
-    [[-0.5], [2.0]],
+    [[-0.5], [1.5]],
     "the gradient of E",
-    "Character 1 was read twice: its row gets 1.0 from the first step and 1.0 from the third.",
+    "Character 1 was read twice: its row gets 1.0 from the first step and 0.5 from the third.",
 )
 
 # %% nbgrader={"grade": true, "grade_id": "weight_gradients_E_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
@@ -971,7 +980,7 @@ def norm_by_lag(W_h, h, r_0):
 # Two steps. W_h doubles the first number and puts it in the second place: [r1, r2] W_h = [0, 2 r1].
 norms = norm_by_lag(
     np.array([[0.0, 2.0], [0.0, 0.5]]),
-    np.array([[0.9, 0.9], [0.0, 0.0], [0.5, 0.0]]),
+    np.array([[0.9, 0.9], [0.0, 0.6], [0.5, 0.0]]),
     np.array([4.0, 3.0]),
 )
 norms = list(norms)
@@ -979,7 +988,7 @@ assert len(norms) == 3, f"two steps have the lags 0, 1 and 2; you return {len(no
 assert_close(norms[0], 5.0, "the norm at lag 0", "Nothing has happened to [4, 3] yet.")
 assert_close(
     norms,
-    [5.0, 7.5, 3.75],
+    [5.0, 7.5, 2.4],
     "the norms",
     "The slopes at h_2 = [0.5, 0] are [0.75, 1], so [4, 3] becomes [3, 3], and W_h makes it "
     "[0, 2 * 3 + 0.5 * 3] = [0, 7.5].",
@@ -1035,17 +1044,17 @@ def clip_by_norm(gradients, c):
 
 
 # %% nbgrader={"grade": true, "grade_id": "clip_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
-clipped = clip_by_norm({"W": np.array([[3.0, 0.0]]), "b": np.array([4.0])}, 10.0)
-assert_close(clipped["W"], [[3, 0]], "W of a short gradient", "Norm 5 is below 10: no change.")
-clipped = clip_by_norm({"W": np.array([[3.0, 0.0]]), "b": np.array([-4.0])}, 1.0)
+clipped = clip_by_norm({"W": np.array([[3.0, 4.0]]), "b": np.array([-12.0])}, 20.0)
+assert_close(clipped["W"], [[3, 4]], "W of a short gradient", "Norm 13 is below 20: no change.")
+clipped = clip_by_norm({"W": np.array([[3.0, 4.0]]), "b": np.array([-12.0])}, 1.3)
 assert sorted(clipped) == ["W", "b"], f"the keys were W and b; you return {sorted(clipped)}"
 assert_close(
     clipped["W"],
-    [[0.6, 0.0]],
+    [[0.3, 0.4]],
     "W of a long gradient",
-    "The norm of 3, 0 and -4 together is 5, so all are divided by 5.",
+    "The norm of 3, 4 and -12 together is 13, so all are divided by 10.",
 )
-assert_close(clipped["b"], [-0.8], "b of a long gradient", "It is divided by the same 5.")
+assert_close(clipped["b"], [-1.2], "b of a long gradient", "It is divided by the same 10.")
 
 # %% nbgrader={"grade": true, "grade_id": "clip_long_hidden", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
 # Hidden: gradients longer than c, of other names, shapes and numbers of arrays.
@@ -1233,7 +1242,7 @@ for shape, dtype in [((4, 3), "float64"), ((5,), "float32"), ((1,), "float64")]:
 # Hidden: later steps, with averages of many gradients.
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(np.random.randint(2**31 - 1))
-for shape, t in [((4, 3), 2), ((5,), 6), ((2, 1, 2), 11)]:
+for shape, t in [((5,), 6), ((4, 3), 2), ((2, 1, 2), 11)]:
     alpha, beta_1, beta_2, eps = rng.uniform([0.1, 0.5, 0.6, 0.05], [0.5, 0.9, 0.95, 0.2]).tolist()
     part, gradients = rng.normal(size=shape), rng.normal(size=(t, *shape))
     # The averages with every gradient's weight written out: the newest has 1 - beta.
@@ -1253,13 +1262,16 @@ for shape, t in [((4, 3), 2), ((5,), 6), ((2, 1, 2), 11)]:
 # training would fail in a less helpful way. These cells carry no points.
 
 
-# %% nbgrader={"grade": false, "grade_id": "trainer", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"]
+# %% nbgrader={"grade": false, "grade_id": "ritual_trainer", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"]
 def loss_and_gradients(theta, x, y, h_0):
     """Return J, the dictionary of gradients and the last state: your questions 1 to 7, in a row."""
     h, z = (np.asarray(part) for part in forward(theta, x, h_0, cell_step))
     grad_z = np.asarray(score_gradient(library_softmax(z, axis=-1), y))
     delta = np.asarray(state_gradients(theta, h, grad_z))
-    return mean_loss(z, y), weight_gradients(theta, x, h, grad_z, delta), h[-1]
+    gradients = weight_gradients(theta, x, h, grad_z, delta)
+    # A bias as a column, or a tensor, is as good as an array: here it must be one.
+    gradients = {k: np.reshape(np.asarray(gradients[k]), part.shape) for k, part in theta.items()}
+    return mean_loss(z, y), gradients, h[-1]
 
 
 def new_theta(rng, size, d, H):
@@ -1309,7 +1321,9 @@ for name in theta:
         return mean_loss(np.asarray(forward({**theta, name: part}, x, h_0, cell_step)[1]), y)
 
     numerical = central_difference(moved_loss, theta[name])
-    assert_close(gradients[name], numerical, f"the gradient of {name}", "So say the differences.")
+    assert_close(
+        gradients[name], numerical, f"the gradient of {name}", "Central differences say otherwise."
+    )
     print(f"{name}: passes")
 
 # %% nbgrader={"grade": false, "grade_id": "ritual_overfit", "locked": true, "schema_version": 3, "solution": false, "task": false} tags=["skip-execution"]
@@ -1501,13 +1515,16 @@ def nucleus(y_hat, p):
 # %% nbgrader={"grade": true, "grade_id": "nucleus_check", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
 rows = np.array([[0.15, 0.5, 0.1, 0.25], [0.9, 0.05, 0.03, 0.02]])
 assert_close(
-    np.asarray(nucleus(rows.copy(), 0.8))[0],
+    np.asarray(nucleus(rows.copy(), 0.88))[0],
     [0.15 / 0.9, 0.5 / 0.9, 0.0, 0.25 / 0.9],
-    "the first row, p = 0.8",
-    "0.5 + 0.25 are not yet 0.8; the 0.15 that reaches it stays as well.",
+    "the first row, p = 0.88",
+    "0.5 + 0.25 are not yet 0.88; the 0.15 that reaches it stays as well.",
 )
 assert_close(
-    nucleus(rows.copy(), 0.8)[1], [1, 0, 0, 0], "the second row, p = 0.8", "0.9 alone is enough."
+    np.asarray(nucleus(rows.copy(), 0.88))[1],
+    [1, 0, 0, 0],
+    "the second row, p = 0.88",
+    "0.9 alone is enough.",
 )
 assert_close(
     nucleus(rows.copy(), 0.4),
@@ -1524,6 +1541,8 @@ for B, size, dtype in [(5, 9, "float64"), (4, 4, "float32"), (1, 7, "float64"), 
     close = True
     while close:  # until no sum is near p and no two probabilities are alike
         y_hat, p = rng.dirichlet(np.ones(size), size=B).astype(dtype), float(rng.uniform(0.2, 0.95))
+        if B > 1:  # a row in which one character is enough
+            y_hat[0] = y_hat[0] / 25 + 0.96 * np.eye(size)[0]
         rows = np.sort(y_hat.astype(float), axis=-1)[:, ::-1]
         gaps = np.abs(np.cumsum(rows, axis=-1) - p).min(), np.abs(np.diff(rows, axis=-1)).min()
         close = min(gaps) < 1e-4
@@ -1543,10 +1562,10 @@ for B, size, dtype in [(5, 9, "float64"), (4, 4, "float32"), (1, 7, "float64"), 
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(np.random.randint(2**31 - 1))
 for size, zeros, dtype in [
+    (1, 0, "float64"),
     (6, 0, "float64"),
     (30, 0, "float32"),
     (5, 2, "float64"),
-    (1, 0, "float64"),
 ]:
     y_hat = rng.dirichlet(np.full(size, 5.0), size=3).astype(dtype)
     y_hat[:, :zeros] = 0
@@ -1621,7 +1640,7 @@ for size, H, B, dtype in [(6, 4, 5, "float64"), (4, 4, 4, "float32"), (1, 2, 1, 
         h_0 = rng.uniform(-1, 1, size=(B, H)).astype(dtype)
         pairs = zip(x_0, h_0, strict=True)
         h = np.tanh([theta["W_h"] @ h + theta["W_e"] @ theta["E"][i] for i, h in pairs])
-        far = np.abs(np.array([theta["U"] @ row + theta["b_2"] for row in h]) - 0.5)
+        far = np.abs(np.array([theta["U"] @ row + theta["b_2"] for row in h]) + 0.5)
         margin = np.diff(np.sort(far, axis=-1)[:, :2], axis=-1).min(initial=1.0)
 
     def tanh_step(theta, x_t, h_prev):
@@ -1629,11 +1648,11 @@ for size, H, B, dtype in [(6, 4, 5, "float64"), (4, 4, 4, "float32"), (1, 2, 1, 
         e_t = theta["E"][np.asarray(x_t, dtype=int)]
         return np.tanh(np.asarray(h_prev) @ theta["W_h"].T + e_t @ theta["W_e"].T)
 
-    def nearest_half(z_t):
-        """The character whose score is nearest to 1/2: no other function of the scores does."""
-        return np.abs(np.asarray(z_t) - 0.5).argmin(axis=-1)
+    def near_minus_half(z_t):
+        """The character whose score is nearest to -1/2: neither the best nor the worst."""
+        return np.abs(np.asarray(z_t) + 0.5).argmin(axis=-1)
 
-    text = write(copy.deepcopy(theta), x_0, h_0, 1, tanh_step, nearest_half)
+    text = write(copy.deepcopy(theta), x_0, h_0, 1, tanh_step, near_minus_half)
     text = np.asarray(list(text))
     assert text.shape == (1, B)
     assert (text[0] == far.argmin(axis=-1)).all()
