@@ -14,6 +14,7 @@ c.CourseDirectory.ignore = [
     "alternatives.py",
     "equivalents.toml",
     "ps1_word2vec.py",
+    "ps2_glove_ngrams.py",
     "ps3_rnn_lm.py",
 ]
 

@@ -26,25 +26,27 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 console = Console()
 
 
-def make_course(folder: Path) -> Course:
+def make_course(folder: Path, assignment: str = ASSIGNMENT) -> Course:
     """Make a course of its own in `folder`: the demo must not touch a real gradebook."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in ("nbgrader_config.py", "requirements.lock"):
         shutil.copy(REPOSITORY / name, folder)
     shutil.copytree(
-        REPOSITORY / "solutions" / ASSIGNMENT,
-        folder / "solutions" / ASSIGNMENT,
+        REPOSITORY / "solutions" / assignment,
+        folder / "solutions" / assignment,
         ignore=shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints"),
     )
     return Course(folder)
 
 
-def hand_in(course: Course, students: list[Student]) -> dict[str, str]:
+def hand_in(
+    course: Course, students: list[Student], assignment: str = ASSIGNMENT
+) -> dict[str, str]:
     """Write what each student handed in; return the files' digests."""
     digests = {}
     for student in students:
-        path = course.submitted(ASSIGNMENT, student.name) / f"{ASSIGNMENT}.ipynb"
+        path = course.submitted(assignment, student.name) / f"{assignment}.ipynb"
         path.parent.mkdir(parents=True)
         data = as_bytes(student.hand_in())
         path.write_bytes(data)

@@ -7,6 +7,7 @@ the course's own. `loses`, `nothing` and `refused` say what they deserve; the de
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -244,12 +245,19 @@ def class_of(course: Course) -> list[Student]:
     ]
 
 
-def solved_with(course: Course, kind: str, variant: Variant) -> Callable[[], Notebook]:
-    """Return the hand-in whose every answer is right but one, which is a variant of ps1."""
-    source = course.source(ASSIGNMENT)
-    release = (course.release(ASSIGNMENT) / f"{ASSIGNMENT}.ipynb").read_text("utf-8")
-    cell = variant.as_cell((source / f"{kind}.py").read_text("utf-8"))
-    answers = {**_answers(source / f"{ASSIGNMENT}.ipynb"), CELLS[variant.of]: cell}
+def solved_with(
+    course: Course, kind: str, *variants: Variant, assignment: str = ASSIGNMENT
+) -> Callable[[], Notebook]:
+    """Return the hand-in whose every answer is the course's own, but for these variants."""
+    source = course.source(assignment)
+    text = (source / f"{kind}.py").read_text("utf-8")
+    release = (course.release(assignment) / f"{assignment}.ipynb").read_text("utf-8")
+    answers = _answers(source / f"{assignment}.ipynb")
+    cell_of = {}
+    for grade_id, cell in answers.items():
+        if found := re.search(r"^def (\w+)", cell, re.MULTILINE):
+            cell_of[found[1]] = grade_id
+    answers |= {cell_of[variant.of]: variant.as_cell(text) for variant in variants}
     return lambda: answer(json.loads(release), **answers)
 
 
