@@ -61,7 +61,8 @@ from gensim.models import Word2Vec
 from matplotlib import pyplot as plt
 from scipy import sparse
 from scipy.optimize import minimize
-from scipy.stats import rankdata
+from scipy.special import logsumexp
+from scipy.stats import entropy, rankdata
 
 from lectures import corpora, figures
 from lectures.gradient_check import judge
@@ -774,6 +775,21 @@ print("AdaGrad at any of the rates is ahead of SGD at 0.05 or 0.1; at 0.4 SGD ov
 # SGD has to go slowly for the sake of a few words, and then it is slow for all. AdaGrad lets the
 # rate be chosen within a factor of eight.
 #
+# Before the whole table, lecture 02's ritual. Section 4 has judged the gradients. *Is the first
+# loss as expected?* At rate 0 nothing moves, so one pass must find what section 4 finds for the
+# whole table at once; and as the first scores are nearly 0, that is nearly the mean of
+# $f(X_{ij})\log^2 X_{ij}$. *Can it learn a few cells by heart?* Section 4's 48 cells, $d = 50$.
+
+# %%
+at_rest, (first,) = train(X_1000, 1, rule=functools.partial(sgd, alpha=0))
+assert np.isclose(first, glove_gradients(*at_rest, X_1000.toarray())[0] / X_1000.nnz, rtol=1e-4)
+no_scores = (f(X_1000.data) * np.log(X_1000.data) ** 2).mean()
+assert np.isclose(first, no_scores, rtol=0.01)
+_, by_heart = train(sparse.csr_array(X_7), 300)
+print(f"first loss {first:.1f}; 48 cells: first {by_heart[0]:.0f}, after 300 passes under 0.001")
+assert by_heart[-1] < 0.001
+
+# %% [markdown]
 # Now the whole table: 15 passes over 1.5 million cells.
 
 # %%
@@ -850,11 +866,24 @@ figures.show(
 # - **SG**: the full softmax, the loss of section 2, on the **same $X$** as GloVe;
 # - **GloVe**.
 #
-# SG needs no walk along the text either: a block of center words at a time, their whole rows.
+# Lecture 01 said that the first direction is frequency. Is it so here?
 
 # %%
 left, s, _ = sparse.linalg.svds(X.log1p(), k=51, random_state=0)  # smallest first
 V_svd = (left * s)[:, :-1]  # the largest is frequency
+first = left[:, -1] * s[-1]
+by_frequency = abs(np.corrcoef(rankdata(first), rankdata(X.sum(axis=1)))[0, 1])
+print(f"rank correlation of the first direction with frequency: {by_frequency:.2f}")
+assert by_frequency > 0.95
+assert V_svd.shape == (len(words), 50)
+assert abs(V_svd.T @ first).max() < 1e-6 * (first @ first)  # nothing of it is left
+
+
+# %% [markdown]
+# SG needs no walk along the text: a block of center words at a time, their whole rows.
+
+
+# %%
 
 
 def train_softmax(X, passes, d=50, alpha=0.03, block=128):
@@ -876,12 +905,31 @@ def train_softmax(X, passes, d=50, alpha=0.03, block=128):
     return V.detach().numpy(), U.detach().numpy(), history
 
 
+# %% [markdown]
+# Judge: section 2's sum over the seen cells, in NumPy and all rows at once. At rate 0 the two must
+# agree; the ritual's first loss is $\log\lvert V\rvert$. After training, the last pass's mean may
+# differ from the end's loss by what the pass still improved.
+
+
+# %%
+def table_loss(X, V, U):
+    """−Σ X_ij log Q_ij / N."""
+    X = X.tocoo()
+    i, j = X.coords
+    scores = np.einsum("nd,nd->n", V[i], U[j])
+    return X.data @ (logsumexp(V @ U.T, axis=1)[i] - scores) / X.data.sum()
+
+
+V_0, U_0, (first,) = train_softmax(X_1000, passes=1, alpha=0)
+assert np.isclose(first, table_loss(X_1000, V_0, U_0), rtol=1e-4)
+assert abs(first - np.log(1000)) < 0.05
+
 # %%
 began = process_time()
 V_sg, U_sg, history_sg = train_softmax(X, passes=10)
 sg_seconds = process_time() - began
-unigram = X.sum(axis=0) / X.sum()
-assert history_sg[-1] < -(unigram * np.log(unigram)).sum()  # better than frequency alone
+assert np.isclose(history_sg[-1], table_loss(X, V_sg, U_sg), rtol=0.01)
+assert history_sg[-1] < entropy(X.sum(axis=0))  # better than frequency alone
 
 settings = {"vector_size": 50, "window": 5, "negative": 5, "ns_exponent": 0.75, "sample": 1e-3}
 settings |= {"min_count": 5, "alpha": 0.025, "min_alpha": 1e-4, "epochs": 10}
@@ -915,6 +963,7 @@ X_empty.eliminate_zeros()
 (V_e, U_e, *_), _ = train(X_empty, passes=15)
 print(f"{X_empty.nnz - X.nnz:,} empty cells added")
 assert (X_empty - X).max() < 0.11
+assert abs((X_empty - X) * (X > 0)).max() == 0  # no cell that was seen has changed
 assert (X_empty.data < 0.15).sum() == X_empty.nnz - X.nnz
 
 # %% [markdown]
@@ -1128,6 +1177,9 @@ print("4 times the words: SG takes 8 to 32 times as long; GloVe less than 6 time
 # | a diagonal at once = one by one | section 7, in another order |
 # | $b_i$ rises with $\log X_i$ | section 7, correlation |
 # | AdaGrad forgives the choice of rate; SGD overflows or lags | section 7, four rates |
+# | the ritual: first losses, 48 cells by heart | section 7; section 8 for SG |
+# | the first direction of the SVD is frequency | section 8, rank correlation |
+# | SG's loss is that of section 2 | section 8, the sum over seen cells |
 # | cells grow more slowly than the text | section 7, fitted power |
 # | a pass of SGNS grows with the text, of SG as $\lvert V\rvert^2$ | section 8, seconds measured |
 # | GloVe's grows less with either | section 8, seconds measured |
