@@ -918,9 +918,10 @@ assert grad_V.any()  # after one step, V moves too
 # ## 9. Adam beside SGD
 #
 # SGD has one learning rate for all numbers in $\theta$. Here that hurts. The second plateau above
-# shows why: the direction of word frequency is steep ($\sigma_1$), and too large an $\alpha$
-# diverges along it; the next direction, where the center begins to matter, is about five times
-# flatter ($\sigma_2$).
+# suggests why: along the direction of word frequency the loss is steep ($\sigma_1$), and along the
+# next, where the center begins to matter, about five times flatter ($\sigma_2$). A rate that suits
+# the second may be too large for the first. (We show below that SGD diverges at a large $\alpha$,
+# not along which direction.)
 #
 # Adam (Kingma and Ba 2015) divides each number's step by the size that its gradients had lately.
 # The paper's letters $m$ and $v$ are taken here, so we write $a$ and $b$; $g_t$ is the

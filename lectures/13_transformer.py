@@ -1166,7 +1166,7 @@ class CharacterModel(nn.Module):
         X = self.embed(x) + sinusoids(T, self.U.in_features)
         future = torch.ones(T, T, dtype=torch.bool).triu(1)  # these layers: True is masked
         for layer in self.layers:
-            X = layer(X, src_mask=future, is_causal=True)
+            X = layer(X, src_mask=future)  # with is_causal=True it would not look at the mask
         return self.U(self.norm(X))
 
 
@@ -1193,6 +1193,10 @@ changed = x.clone()
 changed[0, 5] = (x[0, 5] + 1) % len(chars)
 moved = (model(changed) - model(x)).abs().amax(dim=-1)[0] > 1e-6
 assert moved.tolist() == [False] * 5 + [True] * 3
+X = model.embed(x) + sinusoids(8, 32)  # and each sees itself: the same with torch's own mask
+for layer in model.layers:
+    X = layer(X, src_mask=nn.Transformer.generate_square_subsequent_mask(8))
+torch.testing.assert_close(model(x), model.U(model.norm(X)))
 assert (x[:, 1:] == y[:, :-1]).all()
 print("no look-ahead; targets are the inputs, one character on")
 
@@ -1484,6 +1488,11 @@ with torch.no_grad():
     by_hand = -sum(log_p[t, number[w]] for t, w in enumerate([*sides[1][0], "<END>"]))
     total = loss(model, batch(sides[0][:1]), batch(sides[1][:1], start=True), "sum")
     torch.testing.assert_close(total, by_hand)
+    each = [loss(model, batch([a]), batch([b], start=True), "sum")
+            for a, b in zip(sides[0][:3], sides[1][:3], strict=True)]  # fmt: skip
+    torch.testing.assert_close(loss(model, x_3, y_3, "sum"), sum(each))  # padding costs nothing
+    words = sum(len(text) + 1 for text in sides[1][:3])  # each with its <END>
+    torch.testing.assert_close(loss(model, x_3, y_3), sum(each) / words)
     assert not torch.allclose(model(x_3.roll(1, 0), y_3), scores)
     swapped = x_3.clone()
     swapped[:, [0, 1]] = x_3[:, [1, 0]]
