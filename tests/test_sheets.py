@@ -275,7 +275,10 @@ def test_the_ritual_notices_mistakes_in_the_students_own_code(
         assert sheet.run(name, namespace) is None
     known = {variant.name: variant for variant in sheet.misconceptions}
     for name in mistakes:
-        wrong = {**namespace, known[name].of: known[name].function}
+        # The cells before this one define what it calls: they run again, beside the wrong function.
+        wrong = sheet.with_variant(known[name])
+        for earlier in before:
+            sheet.run(earlier, wrong)
         assert isinstance(sheet.run(cell, wrong), AssertionError), name
 
 

@@ -788,7 +788,7 @@ def top_k_above_the_border(y_hat, k):
     """You keep what is larger than the k-th largest, which leaves that one out."""
     border = np.sort(y_hat, axis=-1)[:, -k][:, None]
     result = np.where(y_hat > border, y_hat, 0)
-    return result / np.maximum(result.sum(axis=-1, keepdims=True), 1e-12)
+    return result / result.sum(axis=-1, keepdims=True)
 
 
 @variant("top_k")
@@ -840,7 +840,7 @@ def _nucleus(y_hat, keep):
 
 
 def _divided(result):
-    return result / np.maximum(result.sum(axis=-1, keepdims=True), 1e-300)
+    return result / result.sum(axis=-1, keepdims=True)  # nan where nothing was kept
 
 
 @variant("nucleus")

@@ -138,7 +138,7 @@ class Sheet:
         }
 
 
-SHEETS = [Sheet("ps1_word2vec"), Sheet("ps2_glove_ngrams")]
+SHEETS = [Sheet("ps1_word2vec"), Sheet("ps2_glove_ngrams"), Sheet("ps3_rnn_lm")]
 
 
 def parts(question: str, text: str) -> set[str]:
