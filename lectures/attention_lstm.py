@@ -97,3 +97,27 @@ def greedy(model: AttentionLSTM, source: Tensor, longest: int) -> list[list[int]
         return scores[:, -1]
 
     return decoding.greedy(step, len(source), longest)
+
+
+@torch.no_grad()
+def beam_search(
+    model: AttentionLSTM,
+    source: Tensor,
+    longest: int,
+    k: int = 4,
+    alpha: float = 1.0,
+    enough: int | None = None,
+) -> list[list[tuple[float, list[int]]]]:
+    """Search by `decoding.beam_search`."""
+    states, there, (h, c) = model.encode(source)
+    first = torch.arange(len(source)).repeat_interleave(k)  # one row for each hypothesis
+    states, there, h, c = states[first], there[first], h[:, first], c[:, first]
+
+    def step(token: Tensor, rows: Tensor) -> Tensor:
+        nonlocal states, there, h, c
+        if len(rows) < len(states):  # the source is the same for all of a text
+            states, there = states[rows], there[rows]
+        scores, (h, c), _ = model.decode(token, (states, there), (h[:, rows], c[:, rows]))
+        return scores[:, -1]
+
+    return decoding.beam_search(step, len(source), longest, k, alpha, enough)

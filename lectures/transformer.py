@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lectures import decoding
-from lectures.bpe import BOS, EOS, PAD
+from lectures.bpe import PAD
 
 Cache = list[dict[str, Tensor]]  # for each decoder layer, the keys and values computed so far
 
@@ -210,42 +210,28 @@ def greedy(model: Transformer, source: Tensor, longest: int) -> list[list[int]]:
 
 @torch.no_grad()
 def beam_search(
-    model: Transformer, source: Tensor, longest: int, k: int = 4, alpha: float = 1.0
-) -> list[list[int]]:
-    """Keep the k likeliest beginnings of each sentence; return the best end, ids as in `greedy`.
-
-    A hypothesis of n tokens, its end included, is scored log P / n**alpha. A sentence is finished
-    when k hypotheses have ended, or after `longest` tokens.
-    """
-    n = len(source)
+    model: Transformer,
+    source: Tensor,
+    longest: int,
+    k: int = 4,
+    alpha: float = 1.0,
+    enough: int | None = None,
+    forbid: decoding.Forbid | None = None,
+) -> list[list[tuple[float, list[int]]]]:
+    """Search by `decoding.beam_search`."""
     cache, mask = model.encode(source)
-    rows = torch.arange(n).repeat_interleave(k)  # one row of the batch for each hypothesis
-    cache = [{name: x[rows] for name, x in layer.items()} for layer in cache]
-    mask = None if mask is None else mask[rows]
-    said = torch.full((n * k, 1), BOS)
-    score = torch.full((n, k), -math.inf)
-    score[:, 0] = 0.0  # all k begin alike: one of them counts
-    ended: list[list[tuple[float, list[int]]]] = [[] for _ in range(n)]
-    for length in range(1, longest + 1):
-        log_p = model.decode(said[:, -1:], cache, mask)[:, -1].log_softmax(-1)
-        vocabulary = log_p.shape[1]
-        candidates = (score[:, :, None] + log_p.view(n, k, -1)).flatten(1)
-        top, place = candidates.topk(2 * k)  # k of these 2k, at least, do not end
-        beam, token = place // vocabulary, place % vocabulary
-        for b, column in (token == EOS).nonzero().tolist():
-            if column < k and top[b, column] > -math.inf and len(ended[b]) < k:
-                row = b * k + int(beam[b, column])
-                ended[b].append((float(top[b, column]) / length**alpha, said[row, 1:].tolist()))
-        if all(len(hypotheses) >= k for hypotheses in ended):
-            break
-        top = top.masked_fill(token == EOS, -math.inf)
-        score, column = top.topk(k)
-        beam, token = beam.gather(1, column), token.gather(1, column)
-        rows = (torch.arange(n)[:, None] * k + beam).flatten()
-        said = torch.cat([said[rows], token.view(-1, 1)], 1)
-        for layer in cache:
-            layer |= {name: layer[name][rows] for name in ("key", "value")}
-    for b in range(n):  # what has not ended yet is a hypothesis too
-        if not ended[b]:
-            ended[b] = [(float(score[b, 0]), said[b * k, 1:].tolist())]
-    return [max(hypotheses)[1] for hypotheses in ended]
+    first = torch.arange(len(source)).repeat_interleave(k)  # one row for each hypothesis
+    cache = [{name: x[first] for name, x in layer.items()} for layer in cache]
+    mask = None if mask is None else mask[first]
+
+    def step(token: Tensor, rows: Tensor) -> Tensor:
+        nonlocal mask
+        fewer = len(rows) < len(cache[0]["source_key"])
+        for layer in cache:  # the source is the same for all of a text: it moves when one is over
+            layer |= {
+                name: x[rows] for name, x in layer.items() if fewer or name in ("key", "value")
+            }
+        mask = mask[rows] if fewer and mask is not None else mask
+        return model.decode(token, cache, mask)[:, -1]
+
+    return decoding.beam_search(step, len(source), longest, k, alpha, enough, forbid)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from lectures import batching, checkpoints, corpora, ibm_model1
+from lectures import batching, checkpoints, corpora, decoding, ibm_model1
 from lectures.bpe import BOS, BPE, EOS
 from lectures.transformer import Transformer, beam_search, greedy
 
@@ -58,9 +58,13 @@ def load() -> Transformer:
 
 
 def translate(
-    model: Transformer, texts: Sequence[str], k: int = 1, alpha: float = 1.0
+    model: Transformer,
+    texts: Sequence[str],
+    k: int = 1,
+    alpha: float = 1.0,
+    forbid: decoding.Forbid | None = decoding.loops,
 ) -> list[str]:
-    """Translate texts greedily (k = 1) or by beam search, in the order given."""
+    """Translate texts in the order given: greedily (k = 1), or by beam search without loops."""
     code = bpe()
     sources = [[*code.encode(text), EOS] for text in texts]
     out = [""] * len(texts)
@@ -70,7 +74,10 @@ def translate(
         said = (
             greedy(model, source, longest)
             if k == 1
-            else beam_search(model, source, longest, k, alpha)
+            else [
+                found[0][1]
+                for found in beam_search(model, source, longest, k, alpha, forbid=forbid)
+            ]
         )
         for i, ids_said in zip(batch, said, strict=True):
             out[i] = code.decode(ids_said)

@@ -16,6 +16,10 @@ from lectures.transformer import Transformer, beam_search, greedy, sinusoids
 V = 12
 
 
+def best(model, source, longest, **options):
+    return [found[0][1] for found in beam_search(model, source, longest, **options)]
+
+
 @pytest.fixture
 def model():
     torch.manual_seed(3)
@@ -131,7 +135,7 @@ def test_greedy_takes_the_likeliest_each_time(model):
 
 
 def test_a_beam_of_one_is_greedy(model):
-    assert beam_search(model, pad(SOURCES), 9, k=1) == greedy(model, pad(SOURCES), 9)
+    assert best(model, pad(SOURCES), 9, k=1) == greedy(model, pad(SOURCES), 9)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
@@ -148,12 +152,14 @@ def test_a_wide_beam_finds_the_best_of_all(alpha):
             for n in range(3)
             for middle in itertools.product([PAD, BOS, 3, 4], repeat=n)
         ]
-        best = max(every, key=lambda t: log_p(model, source, t) / len(t) ** alpha)
+        ranked = sorted(every, key=lambda t: -log_p(model, source, t) / len(t) ** alpha)
         [found] = beam_search(model, torch.tensor([source]), 3, k=80, alpha=alpha)
-        assert found == best[:-1]
+        assert [ids for _, ids in found] == [t[:-1] for t in ranked]
+        for (score, _), t in zip(found, ranked, strict=True):
+            assert score == pytest.approx(log_p(model, source, t) / len(t) ** alpha, abs=1e-5)
 
 
 def test_sentences_searched_together_are_those_searched_alone(model):
-    together = beam_search(model, pad(SOURCES), 12, k=3)
-    alone = [beam_search(model, torch.tensor([s]), 12, k=3)[0] for s in SOURCES]
+    together = best(model, pad(SOURCES), 12, k=3)
+    alone = [best(model, torch.tensor([s]), 12, k=3)[0] for s in SOURCES]
     assert together == alone

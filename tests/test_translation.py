@@ -6,11 +6,12 @@ import csv
 import random
 
 import pytest
+import sacrebleu
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lectures import batching, checkpoints, corpora, translation
+from lectures import batching, checkpoints, corpora, decoding, translation
 from lectures.bpe import BOS, EOS, PAD
 
 
@@ -76,7 +77,22 @@ def test_what_is_kept_of_the_test_verses_is_what_the_systems_say():
     some = range(0, len(pairs), 50)
     sources = [pairs[i].wycliffe for i in some]
     model = translation.load()
-    for column, k in (("greedy", 1), ("beam", 4)):
-        now = translation.translate(model, sources, k=k)
+    for column, k, forbid in (("greedy", 1, None), ("free", 4, None), ("beam", 4, decoding.loops)):
+        now = translation.translate(model, sources, k=k, forbid=forbid)
         same = [said == kept[i][column] for said, i in zip(now, some, strict=True)]
         assert sum(same) >= 0.9 * len(same)  # another processor may round a near tie the other way
+
+
+def test_the_shipped_translations_loop_rarely_and_the_manifest_says_how_they_score():
+    with (checkpoints.DATA / "translations.csv").open(newline="") as file:
+        said = [line["beam"] for line in csv.DictReader(file)]
+    references = [[pair.king_james for pair in corpora.translation_pairs("test")]]
+    recorded = checkpoints.manifest("translation")["test"]
+    assert recorded["beam 4"] == {
+        "bleu": round(sacrebleu.corpus_bleu(said, references).score, 2),
+        "chrf": round(sacrebleu.corpus_chrf(said, references).score, 2),
+        "loops": round(100 * sum(map(translation.loops, said)) / len(said), 2),
+    }
+    assert recorded["beam 4"]["loops"] < 2
+    for score in ("bleu", "chrf"):
+        assert recorded["beam 4"][score] > recorded["IBM Model 1"][score]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lectures import batching, checkpoints, corpora, ibm_model1, translation
+from lectures import batching, checkpoints, corpora, decoding, ibm_model1, translation
 from lectures.bpe import BOS, EOS, PAD
 from lectures.transformer import Transformer
 
@@ -87,9 +87,11 @@ class Translation:
         return math.exp(total / pieces)
 
 
-def scores(texts: Sequence[str]) -> dict[str, float]:
-    """BLEU and chrF (sacrebleu) of translations of the test verses; percent of them that loop."""
-    references = [[pair.king_james for pair in corpora.translation_pairs("test")]]
+def scores(
+    texts: Sequence[str], side: translation.Side = "test", every: int = 1
+) -> dict[str, float]:
+    """BLEU and chrF (sacrebleu) of translations of a side's verses; percent of them that loop."""
+    references = [[pair.king_james for pair in corpora.translation_pairs(side)[::every]]]
     return {
         "bleu": round(sacrebleu.corpus_bleu(texts, references).score, 2),
         "chrf": round(sacrebleu.corpus_chrf(texts, references).score, 2),
@@ -106,6 +108,40 @@ def keep(said: dict[str, list[str]]) -> None:
             lines.writerow([pair.book, pair.chapter, pair.verse, *texts])
 
 
+def searches(model: Transformer) -> dict[str, dict[str, float]]:
+    """Scores on every sixth validation verse of a beam of 4 that may not repeat this or that."""
+    sources = [pair.wycliffe for pair in corpora.translation_pairs("valid")[::6]]
+    tried = {
+        "free": None,
+        "no trigram twice": decoding.repeats(3),
+        "no 4-gram twice": decoding.repeats(4),
+        "no loops": decoding.loops,
+    }
+    return {
+        name: scores(translation.translate(model, sources, k=4, forbid=forbid), "valid", 6)
+        for name, forbid in tried.items()
+    }
+
+
+def judge(model: Transformer) -> dict[str, dict[str, float]]:
+    """Translate the test verses in every way, keep what was said, return its scores."""
+    sources = [pair.wycliffe for pair in corpora.translation_pairs("test")]
+    said = {
+        "model1": [translation.model1()(text) for text in sources],
+        "greedy": translation.translate(model, sources),
+        "free": translation.translate(model, sources, k=4, forbid=None),
+        "beam": translation.translate(model, sources, k=4),
+    }
+    keep(said)
+    return {
+        "copy": scores(sources),
+        "IBM Model 1": scores(said["model1"]),
+        "greedy": scores(said["greedy"]),
+        "beam 4, free": scores(said["free"]),
+        "beam 4": scores(said["beam"]),
+    }
+
+
 def main() -> None:
     """Train, write the weights, judge what was written on the test chapters, write the manifest."""
     checkpoints.set_up()
@@ -113,22 +149,10 @@ def main() -> None:
     curve = checkpoints.train(task, resume=True)
     checkpoints.save(task.name, task.model)
     model = translation.load()
-    sources = [pair.wycliffe for pair in corpora.translation_pairs("test")]
-    said = {
-        "model1": [translation.model1()(text) for text in sources],
-        "greedy": translation.translate(model, sources),
-        "beam": translation.translate(model, sources, k=4),
-    }
-    keep(said)
-    test = {
-        "copy": scores(sources),
-        "IBM Model 1": scores(said["model1"]),
-        "greedy": scores(said["greedy"]),
-        "beam 4": scores(said["beam"]),
-    }
+    found = {"test": judge(model), "searches": searches(model)}
     schedule = {"peak": PEAK, "warmup": WARMUP, "decay": DECAY, "tokens": TOKENS}
-    checkpoints.record(task, ["wycliffe", "king_james"], curve, schedule=schedule, test=test)
-    print(test)
+    checkpoints.record(task, ["wycliffe", "king_james"], curve, schedule=schedule, **found)
+    print(found)
 
 
 TASKS = {"translation": Translation}
