@@ -611,9 +611,10 @@ assert_close(
 # and the tests are coarse enough to take both.
 #
 # **Write `clip_by_norm(gradients, c)`.** `gradients` is a dictionary of one or more arrays of any
-# shapes and `c` a positive number. Return a dictionary with the same keys and shapes. Here the old
-# gradients must keep their values: **return new arrays, or the old ones unchanged.** A gradient
-# that is all zeros gives zeros.
+# shapes and `c` a positive number. Return a dictionary with the same keys and shapes. Here what you
+# are given must keep its values: **return a new dictionary with new arrays**, and change neither
+# the old dictionary nor the arrays in it. (Where nothing is to be clipped you may return the old
+# one.) A gradient that is all zeros gives zeros.
 
 # %% nbgrader={"cell_type": "code", "checksum": "243bed4ef9b34f684e1798310824858e", "grade": false, "grade_id": "clip", "locked": false, "schema_version": 3, "solution": true, "task": false} deletable=false
 def clip_by_norm(gradients, c):

@@ -595,7 +595,7 @@ def clip_always(gradients, c):
 
 @variant("clip_by_norm")
 def clip_in_place(gradients, c):
-    """You change the arrays that you were given: an assignment in place is no new array."""
+    """You change the dictionary that you were given, or the arrays in it."""
     factor = min(1, c / max(_norm(gradients), 1e-12))
     for g in gradients.values():
         g *= factor
