@@ -452,6 +452,24 @@ def rnn_lags(e, seed):
     return np.array(norms)
 
 
+# %% [markdown]
+# `lstm_lags` rests on section 3's gradient, which two judges have passed. `rnn_lags` is new. Judge:
+# autograd through `nn.RNN`, from the state after 40 characters back to $h_0$.
+
+
+# %%
+for seed in (0, 1):
+    random_rnn, module = np.random.default_rng(seed), torch.nn.RNN(d, H, dtype=torch.float64)
+    W_e, W_h = (torch.tensor(torch_start((H, size), random_rnn)) for size in (d, H))
+    leaf = torch.zeros(1, H, dtype=torch.float64, requires_grad=True)
+    zeros = torch.zeros(H, dtype=torch.float64)
+    state = dict(zip(module.state_dict(), (W_e, W_h, zeros, zeros), strict=True))
+    _, last = functional_call(module, state, (torch.tensor(read[seed, :40]), leaf))
+    (back,) = torch.autograd.grad(last.sum(), leaf)
+    assert np.isclose(rnn_lags(read[seed, :40], seed)[40], back.norm(), rtol=1e-8, atol=0)
+print("rnn_lags: equal to autograd through nn.RNN, 40 steps back")
+
+
 # %%
 def middle(rows):
     """Geometric mean over the networks, 1 at lag 0."""
@@ -588,7 +606,7 @@ for b_f, scores in score.items():
     print(f"{name_of(b_f):12} all three succeed at lag {lags_tried[0]}")
     assert scores[0].min() > 0.8
 assert score[None][2].mean() < 0.7
-assert max(score[b_f][2].max() for b_f in (0, 1)) < 0.7
+assert max(score[b_f][2].mean() for b_f in (0, 1)) < 0.6  # one seed of bias 1 may come near
 assert longest(1) == 10
 assert longest(3) >= 20
 assert longest(5) == 40
@@ -635,7 +653,7 @@ ax.set_title("What is learned depends on how far the gradient reached")
 figures.show(
     fig,
     """Explained share of variance against lag, mean of three seeds. All networks reach 1 at lag 5.
-    RNN and LSTMs with forget bias 0 and 1 fail at lag 20, the two LSTMs with every seed.
+    RNN and LSTMs with forget bias 0 and 1 fail at lag 20, on the mean of the seeds.
     Bias 3 is at 1 up to lag 20 and lower at 40; bias 5 is at 1 up to 40.""",
 )
 
@@ -913,6 +931,8 @@ def in_columns(ids, B, steps, tau=64):
 steps, B = 450, 32
 stream = encode("".join(chapters["train"])[: B * steps * 64 + 1])
 x_train, y_train = in_columns(stream[:-1], B, steps), in_columns(stream[1:], B, steps)
+assert "".join(chars[i] for i in x_train[:70, 0]) == chapters["train"][0][:70]  # down a column
+assert (y_train[:-1] == x_train[1:]).all()
 net = CharacterLM(H=96, layers=2)
 curve = fit(net, x_train, y_train, steps, rate=0.01, carry=True)
 openings = [text[:1_000] for text in chapters["valid"] if len(text) > 1_000]
@@ -986,6 +1006,8 @@ for event, happens in events.items():
     unit = correlation(f_all[:, :half], happens[:, :half]).argmin()
     again = correlation(f_all[:, half:, [unit]], happens[:, half:])[0]
     found[f"falls at {event}"] = unit
+    library = np.corrcoef(f_all[:, half:, unit].ravel(), happens[:, half:].ravel())[0, 1]
+    assert np.isclose(again, library)
     limit = {"space": -0.7, "newline": -0.3, "punctuation": -0.1}[event]
     print(f"{event:11}: on the other half the correlation is below {limit}, too")
     assert again < limit
@@ -1148,6 +1170,14 @@ def properties(text):
     }
 
 
+tiny = properties("ab c, d.")
+assert tiny["place in the word"].tolist() == [1, 2, 0, 1, 2, 0, 1]
+assert tiny["words since a stop"].tolist() == [0, 0, 1, 1, 0, 1, 1]
+assert "".join(chars[i] for i in tiny["character read"]) == "ab c, d"
+assert "".join(chars[i] for i in tiny["the one 2 before"]) == "aaab c,"
+assert "".join(chars[i] for i in tiny["next character"]) == "b c, d."
+
+# %%
 texts = ["\n" + text for text in openings]
 per_text = [properties(text) for text in texts]
 truth = {name: np.stack([one[name] for one in per_text], axis=1) for name in per_text[0]}
@@ -1290,6 +1320,10 @@ one_way, leaky_bits = (
     np.mean([bits_after(m, n) for n in ends], axis=0) for m in (net.float(), leaky)
 )
 low, _ = bootstrap_interval(mean_difference, leaky_bits, one_way)  # an item is a chapter
+with torch.no_grad():
+    whole = net(x_valid[:41])[0]  # one character more: nothing changes at step 39
+at_39 = F.cross_entropy(whole[39], x_valid[40], reduction="none").numpy() / np.log(2)
+np.testing.assert_allclose(bits_after(net, 40), at_39, rtol=1e-3)
 print("with no future to look at it needs over 2.5 bits, and more than section 10's model")
 assert leaky_bits.mean() > 2.5
 assert low > 0.3
@@ -1309,6 +1343,9 @@ def hide(x):
     return torch.where(at, len(chars), x), torch.where(at, x, -100)
 
 
+shown, asked = hide(encode("heaven"))
+assert "".join([*chars, "#"][i] for i in shown) == "h##v#n"
+assert "".join(chars[i] for i in asked[asked >= 0]) == "eae"
 accuracy, n_weights = {}, {}
 hidden, answers = hide(x_train)
 for ways, H in ((1, 64), (2, 40)):
