@@ -50,7 +50,7 @@ class AttentionLSTM(nn.Module):
         The last state of each direction is that at the end of the symbols, not of the padding.
         """
         there = source != PAD
-        lengths = there.sum(1)
+        lengths = there.sum(1).cpu()  # where packing wants them
         x = self.dropout(self.source_embedding(source))
         if bool(there.all()):
             states, (h, c) = self.encoder(x)

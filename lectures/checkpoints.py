@@ -9,6 +9,7 @@ schedule can be run again and laid beside the recorded curve.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -26,7 +27,7 @@ from typing import Any, Protocol
 
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from lectures import corpora
@@ -200,16 +201,15 @@ def set_up() -> None:
 
 
 def save(name: str, model: nn.Module) -> None:
-    """Write the weights of `model` in float16, called `name`, into `data`."""
-    weights = {key: value.half().contiguous() for key, value in model.state_dict().items()}
+    """Write the weights of `model` in float16, called `name`, into `data`; a shared one once."""
     path = DATA / f"{name}.safetensors"
-    save_file(weights, path)
+    save_model(copy.deepcopy(model).half(), str(path))
     path.chmod(0o644)  # a shared file, where safetensors makes a private one
 
 
 def load(name: str, model: nn.Module) -> None:
     """Fill `model` with the weights called `name`, and make it ready for use."""
-    model.load_state_dict(load_file(DATA / f"{name}.safetensors"))
+    load_model(model, DATA / f"{name}.safetensors")
     model.eval()
 
 

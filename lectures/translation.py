@@ -1,21 +1,25 @@
 """From Wycliffe's English to that of King James: data, model, and what a translation is worth.
 
-The shipped weights are `data/translation.safetensors`, made by `data/make_translation.py`.
+The shipped weights are `data/translation.safetensors` and `data/translation_lstm.safetensors`, made
+by `data/make_translation.py` and `data/make_attention_lstm.py`.
 """
 
 from __future__ import annotations
 
+import csv
 import functools
 from collections.abc import Sequence
 from typing import Literal
 
+import sacrebleu
 from torch import Tensor
 
-from lectures import batching, checkpoints, corpora, decoding, ibm_model1
+from lectures import attention_lstm, batching, checkpoints, corpora, decoding, ibm_model1
+from lectures.attention_lstm import AttentionLSTM
 from lectures.bpe import BOS, BPE, EOS
 from lectures.transformer import Transformer, beam_search, greedy
 
-NAME, MERGES = "translation", 3000
+NAME, LSTM, MERGES = "translation", "translation_lstm", 3000
 Side = Literal["train", "valid", "test"]
 
 
@@ -57,8 +61,27 @@ def load() -> Transformer:
     return model
 
 
+def lstm() -> AttentionLSTM:
+    """Return a new attention LSTM with about as many weights as the transformer.
+
+    As in the transformer one table of embeddings serves both sides.
+    """
+    n = len(bpe())
+    model = AttentionLSTM(n, n, d=256, d_embedding=256, dropout=0.2)
+    model.target_embedding = model.source_embedding
+    return model
+
+
+@functools.cache
+def load_lstm() -> AttentionLSTM:
+    """Return the shipped attention LSTM, ready to translate."""
+    model = lstm()
+    checkpoints.load(LSTM, model)
+    return model
+
+
 def translate(
-    model: Transformer,
+    model: Transformer | AttentionLSTM,
     texts: Sequence[str],
     k: int = 1,
     alpha: float = 1.0,
@@ -71,14 +94,15 @@ def translate(
     for batch in batching.by_tokens([len(ids) for ids in sources], 2000 // k):
         source = batching.pad([sources[i] for i in batch])
         longest = 2 * source.shape[1] + 10
-        said = (
-            greedy(model, source, longest)
-            if k == 1
-            else [
-                found[0][1]
-                for found in beam_search(model, source, longest, k, alpha, forbid=forbid)
-            ]
-        )
+        if isinstance(model, AttentionLSTM):
+            if k != 1:
+                raise ValueError("the LSTM translates greedily here")
+            said = attention_lstm.greedy(model, source, longest)
+        elif k == 1:
+            said = greedy(model, source, longest)
+        else:
+            found = beam_search(model, source, longest, k, alpha, forbid=forbid)
+            said = [hypotheses[0][1] for hypotheses in found]
         for i, ids_said in zip(batch, said, strict=True):
             out[i] = code.decode(ids_said)
     return out
@@ -97,3 +121,36 @@ def loops(text: str) -> bool:
             if same >= (2 * n if n < 4 else n):
                 return True
     return False
+
+
+def scores(texts: Sequence[str], side: Side = "test", every: int = 1) -> dict[str, float]:
+    """BLEU and chrF (sacrebleu) of translations of a side's verses; percent of them that loop."""
+    references = [[pair.king_james for pair in corpora.translation_pairs(side)[::every]]]
+    return {
+        "bleu": round(sacrebleu.corpus_bleu(texts, references).score, 2),
+        "chrf": round(sacrebleu.corpus_chrf(texts, references).score, 2),
+        "loops": round(100 * sum(map(loops, texts)) / len(texts), 2),
+    }
+
+
+def keep(said: dict[str, list[str]]) -> None:
+    """Write what systems said for the test verses, a line each, into `data/translations.csv`.
+
+    A column for each system; those of systems that are not in `said` stay as they are.
+    """
+    path = checkpoints.DATA / "translations.csv"
+    pairs = corpora.translation_pairs("test")
+    kept: list[dict[str, str]] = [{} for _ in pairs]
+    if path.exists():
+        with path.open(newline="") as file:
+            kept = list(csv.DictReader(file))
+    lines = [
+        {"book": p.book, "chapter": p.chapter, "verse": p.verse}
+        | {name: text for name, text in line.items() if name not in p._fields}
+        | {name: texts[i] for name, texts in said.items()}
+        for i, (p, line) in enumerate(zip(pairs, kept, strict=True))
+    ]
+    with path.open("w", newline="") as file:
+        out = csv.DictWriter(file, list(lines[0]), lineterminator="\n")
+        out.writeheader()
+        out.writerows(lines)

@@ -76,8 +76,13 @@ def test_what_is_kept_of_the_test_verses_is_what_the_systems_say():
     assert [(k["book"], int(k["chapter"]), int(k["verse"])) for k in kept] == [p[:3] for p in pairs]
     some = range(0, len(pairs), 50)
     sources = [pairs[i].wycliffe for i in some]
-    model = translation.load()
-    for column, k, forbid in (("greedy", 1, None), ("free", 4, None), ("beam", 4, decoding.loops)):
+    transformer, lstm = translation.load(), translation.load_lstm()
+    for column, model, k, forbid in (
+        ("greedy", transformer, 1, None),
+        ("free", transformer, 4, None),
+        ("beam", transformer, 4, decoding.loops),
+        ("lstm", lstm, 1, None),
+    ):
         now = translation.translate(model, sources, k=k, forbid=forbid)
         same = [said == kept[i][column] for said, i in zip(now, some, strict=True)]
         assert sum(same) >= 0.9 * len(same)  # another processor may round a near tie the other way
@@ -96,3 +101,18 @@ def test_the_shipped_translations_loop_rarely_and_the_manifest_says_how_they_sco
     assert recorded["beam 4"]["loops"] < 2
     for score in ("bleu", "chrf"):
         assert recorded["beam 4"][score] > recorded["IBM Model 1"][score]
+
+
+def test_a_system_that_is_kept_leaves_the_others_as_they_are(tmp_path, monkeypatch):
+    before = (checkpoints.DATA / "translations.csv").read_text()
+    (tmp_path / "translations.csv").write_text(before)
+    monkeypatch.setattr(checkpoints, "DATA", tmp_path)
+    with (tmp_path / "translations.csv").open(newline="") as file:
+        model1 = [line["model1"] for line in csv.DictReader(file)]
+    translation.keep({"model1": model1})
+    assert (tmp_path / "translations.csv").read_text() == before
+    translation.keep({"another": ["none"] * len(model1)})
+    with (tmp_path / "translations.csv").open(newline="") as file:
+        kept = list(csv.DictReader(file))
+    assert [line["model1"] for line in kept] == model1
+    assert {line["another"] for line in kept} == {"none"}

@@ -10,12 +10,10 @@ read its source from early on. What each of these is worth here was not measured
 
 from __future__ import annotations
 
-import csv
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-import sacrebleu
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -87,27 +85,6 @@ class Translation:
         return math.exp(total / pieces)
 
 
-def scores(
-    texts: Sequence[str], side: translation.Side = "test", every: int = 1
-) -> dict[str, float]:
-    """BLEU and chrF (sacrebleu) of translations of a side's verses; percent of them that loop."""
-    references = [[pair.king_james for pair in corpora.translation_pairs(side)[::every]]]
-    return {
-        "bleu": round(sacrebleu.corpus_bleu(texts, references).score, 2),
-        "chrf": round(sacrebleu.corpus_chrf(texts, references).score, 2),
-        "loops": round(100 * sum(map(translation.loops, texts)) / len(texts), 2),
-    }
-
-
-def keep(said: dict[str, list[str]]) -> None:
-    """Write what each system said for the test verses, a line each: `translations.csv`."""
-    with (checkpoints.DATA / "translations.csv").open("w", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["book", "chapter", "verse", *said])
-        for pair, *texts in zip(corpora.translation_pairs("test"), *said.values(), strict=True):
-            lines.writerow([pair.book, pair.chapter, pair.verse, *texts])
-
-
 def searches(model: Transformer) -> dict[str, dict[str, float]]:
     """Scores on every sixth validation verse of a beam of 4 that may not repeat this or that."""
     sources = [pair.wycliffe for pair in corpora.translation_pairs("valid")[::6]]
@@ -118,7 +95,9 @@ def searches(model: Transformer) -> dict[str, dict[str, float]]:
         "no loops": decoding.loops,
     }
     return {
-        name: scores(translation.translate(model, sources, k=4, forbid=forbid), "valid", 6)
+        name: translation.scores(
+            translation.translate(model, sources, k=4, forbid=forbid), "valid", 6
+        )
         for name, forbid in tried.items()
     }
 
@@ -132,13 +111,13 @@ def judge(model: Transformer) -> dict[str, dict[str, float]]:
         "free": translation.translate(model, sources, k=4, forbid=None),
         "beam": translation.translate(model, sources, k=4),
     }
-    keep(said)
+    translation.keep(said)
     return {
-        "copy": scores(sources),
-        "IBM Model 1": scores(said["model1"]),
-        "greedy": scores(said["greedy"]),
-        "beam 4, free": scores(said["free"]),
-        "beam 4": scores(said["beam"]),
+        "copy": translation.scores(sources),
+        "IBM Model 1": translation.scores(said["model1"]),
+        "greedy": translation.scores(said["greedy"]),
+        "beam 4, free": translation.scores(said["free"]),
+        "beam 4": translation.scores(said["beam"]),
     }
 
 
