@@ -1471,6 +1471,8 @@ for n, lengths in [(1, [6, 1, 3]), (2, [5, 0, 9]), (3, [4, 2, 8, 1]), (2, [3])]:
     expected = math.exp(-math.fsum(math.log(made_up(gram)) for gram in grams) / len(grams))
     result = perplexity(made_up, [list(sentence) for sentence in text], n)
     assert_close(result, expected, "perplexity")
+# A model that is sure, and right.
+assert_close(perplexity(lambda gram: 1.0, [["he", "is"]], 2), 1.0, "perplexity")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "perplexity_zero_hidden", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}

@@ -274,6 +274,7 @@ MUTANTS = [
     ("perplexity", "np.mean(losses)", "np.median(losses)", "value"),
     ("perplexity", "-np.log(", "-np.log2(", "value long"),
     ("perplexity", "-np.log(", "np.log(", "value long"),
+    ("perplexity", "if probability == 0:", "if probability == 1:", "value"),
     ("perplexity", 'return float("inf")', "continue", "zero"),
     ("perplexity", 'return float("inf")', "return 0.0", "zero"),
     ("perplexity", "np.exp(np.mean(losses))", "np.prod(np.exp(losses)) ** (1 / len(losses))", "long"),
