@@ -138,9 +138,10 @@ class Outcome:
 
     @property
     def rejected(self) -> bool:
-        """Whether its own question, and no other, lost points."""
+        """Whether its own question, and no other, lost points, in a hidden test too."""
         lost = {self.tests[name]["question"] for name in self.failed}
-        return self.case.question is not None and lost == {self.case.question.name}
+        question = self.case.question
+        return question is not None and lost == {question.name} and bool(self.noticed_by)
 
     @property
     def hinted(self) -> bool:

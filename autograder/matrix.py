@@ -62,7 +62,7 @@ _HEADS = {
     "copied": "hidden points of answers copied from the visible checks",
     "killed": "mutants that a hidden test notices",
     "equal": "mutants listed as equivalent",
-    "alive": "mutants that nothing notices",
+    "alive": "mutants that no hidden test notices",
 }
 
 LEGEND = "; ".join(f"{head}: {meaning}" for head, meaning in _HEADS.items() if meaning)
@@ -222,7 +222,7 @@ def _picture(audit: Audit, question: Question) -> dict[str, Any]:
         for outcome in sorted(outcomes, key=lambda o: _pattern(o, question)):
             columns.append((x, _state(outcome), _title(outcome), set(outcome.failed)))
             x += step
-        x += 12
+        x = max(x + 12, labels[-1][0] + 7 * len(name))  # the next label needs room
     tests = [(cell.grade_id, cell.grade_id in question.hidden) for cell in question.tests]
     killed, survivors = len(audit.killed(question)), len(audit.survivors(question))
     equivalent = len(audit.equivalent(question))

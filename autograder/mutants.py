@@ -40,6 +40,9 @@ _OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.BitAnd: (ast.BitOr,),
     ast.BitOr: (ast.BitAnd,),
 }
+_AXES = ("axis", "dim")
+_LAST_AXIS = ("argsort", "sort", "take_along_axis", "topk")
+"""What works along the last axis where none is named."""
 _COMMUTE = ("max", "min", "maximum", "minimum", "add", "multiply", "allclose")
 _ORDERED = (ast.Sub, ast.Div, ast.MatMult, ast.Pow, ast.FloorDiv, ast.Mod)
 
@@ -183,6 +186,9 @@ def _changes(node: ast.expr | ast.stmt, parent: ast.AST, tree: ast.Module) -> It
             yield "sign", ast.UnaryOp(ast.USub(), node)
     if isinstance(parent, ast.Return) and _scales(node) and not isinstance(node, ast.UnaryOp):
         yield "sign", ast.UnaryOp(ast.USub(), node)
+    axes = isinstance(parent, ast.keyword) and parent.arg in _AXES
+    if axes and isinstance(node, ast.UnaryOp | ast.Tuple):
+        return  # the last axis of a matrix is axis 1, and several have no order
     for operator, replacement in _of_expression(node, tree):
         # As a statement, an argument does what a dropped statement does.
         if not (isinstance(parent, ast.Expr) and operator == "call dropped"):
@@ -241,7 +247,7 @@ def _of_call(call: ast.Call, tree: ast.Module) -> Iterator[Change]:
         if called not in _COMMUTE:
             yield "arguments swapped", ast.Call(function, swapped, keywords)
     for i, keyword in enumerate(keywords):
-        if keyword.arg is not None:
+        if keyword.arg is not None and not (keyword.arg in _AXES and called in _LAST_AXIS):
             rest = keywords[:i] + keywords[i + 1 :]
             yield f"{keyword.arg} dropped", ast.Call(function, args, rest)
     match function:
