@@ -564,8 +564,8 @@ assert_close(
 # vanish or explode; `norm_by_lag` shows which.
 #
 # **Write `norm_by_lag(W_h, h, r_0)`.** `h` $(T+1, H)$ are the states of **one** text, $h_0$ first,
-# and `r_0` is $(H,)$. Return the $T+1$ numbers $\lVert r_0\rVert, \lVert r_1\rVert, \dots,
-# \lVert r_T\rVert$ (Euclidean norms), in this order: lag 0 first. The last one belongs to $h_0$.
+# and `r_0` is $(H,)$. Return the Euclidean norms of $r_0, r_1, \dots, r_T$, which are $T+1$ numbers,
+# in this order: lag 0 first. The last one belongs to $h_0$.
 
 # %% nbgrader={"cell_type": "code", "checksum": "cd6356cbc677ca24ba8c4eb4efa58136", "grade": false, "grade_id": "norm_by_lag", "locked": false, "schema_version": 3, "solution": true, "task": false} deletable=false
 def norm_by_lag(W_h, h, r_0):
