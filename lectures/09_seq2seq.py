@@ -794,7 +794,7 @@ print(f"{n_steps} steps, {sum(map(len, order)) / len(spoken):.0%} of the diction
 
 # %% [markdown]
 # What it says for words that it never saw, with an interval over words. Beside it two networks of
-# `data/make_letters_to_sounds.py`, a little wider and trained for five epochs: one with attention,
+# `data/make_letters_to_sounds.py`, a little wider and trained for six epochs: one with attention,
 # one without, else the same.
 
 
@@ -841,7 +841,7 @@ assert low > 1.5
 assert bootstrap_interval(more_errors, errors["live"], errors["attention"])[0] > 0
 
 # %% [markdown]
-# Half a minute of training with attention comes close to five epochs without it. Where does the
+# Half a minute of training with attention comes close to six epochs without it. Where does the
 # difference come from? If the limit is that one state must hold the whole word, the gap has to grow
 # with the word.
 #
@@ -961,7 +961,7 @@ assert np.mean(steps < 0) < 0.005
 # Translation does turn back. The same kind of network learned Wycliffe to King James
 # (`data/make_attention_lstm.py`): as many weights as lecture 14's transformer, on the same verses,
 # in three fifths of its steps. Its map of a verse, and beside it what Model 1 thinks made each
-# word, $t(e_j\mid f_i)$ as shares of a row. The verse: the first of the test side, of 10 to 14
+# word, $t(e_j\mid f_i)$ as shares of a row. The verse: the first of the test side, of 9 to 14
 # pieces, of which Model 1 knows all words.
 
 
