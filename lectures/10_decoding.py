@@ -18,7 +18,7 @@
 #
 # **After this lecture you can**
 #
-# - show a model of seven texts that greedy decoding gets wrong, and say how often that happens;
+# - show a model of six texts that greedy decoding gets wrong, and say how often that happens;
 # - write beam search with its rule for finished texts, and test it against all texts there are;
 # - say what the beam's width, the stop criterion and length normalization each change;
 # - find a model's likeliest text exactly, and say why that is not the goal;
@@ -78,7 +78,7 @@ blue, orange, green, sky, red = (figures.palette[c] for c in list(figures.palett
 # %% [markdown]
 # ## 1. Greedy cannot take back
 #
-# A model with seven texts, small enough for the head. What may come next, and how likely it is,
+# A model with six texts, small enough for the head. What may come next, and how likely it is,
 # depends on what was said; after two words every text ends.
 
 # %%
@@ -463,8 +463,9 @@ figures.show(
 )
 
 # %% [markdown]
-# Both vowels are as good at step 3, and greedy has to choose there. What decides comes later: after
-# EH the *th* is voiceless and the word all but certain.
+# Both vowels are about as good at step 3, and greedy has to choose there. What decides comes a step
+# later: after IY the *th* may be voiced or not (DH 0.25, TH 0.21), after EH it mostly is not (TH
+# 0.28, DH 0.15), and the better sum lies where greedy is no longer looking.
 #
 # ## 5. How often, on real texts
 #
@@ -505,8 +506,8 @@ assert -0.5 < low < 0 < high < 0.5
 # A word is short, and its letters leave little choice: greedy misses in two of a hundred, and what
 # the beam finds in its place is no better pronounced (the interval has 0 in it). In one word the
 # wide beam even loses what greedy had, as in section 3's example by hand. A verse has forty pieces
-# and many ways to be said. Lecture 14's transformer, from Wycliffe to King James,
-# on 65 verses of the validation side:
+# and many ways to be said. Lecture 14's transformer, from Wycliffe to King James, on 65 verses of
+# the validation side:
 
 # %%
 model, code = translation.load(), translation.bpe()
@@ -571,7 +572,7 @@ assert (stop_top["1"] <= stop_top["k"] + 1e-4).all()
 
 # %% [markdown]
 # $N=1$ takes what ends first, which is the shortest and not always the likeliest. With $N=k$
-# nothing is lost here, at a fraction of the steps. For plain $\log P$ there is a criterion that
+# nothing is lost here, with 8 texts finished instead of 126. For plain $\log P$ a criterion
 # loses *nothing*, for any $k$: each step can only lower $\log P$. So stop when the best finished
 # text is likelier than every beginning still in the beam. (With a division by length this no longer
 # holds: a long text may yet overtake.)
@@ -1117,10 +1118,11 @@ figures.show(
 )
 
 # %% [markdown]
-# What people write is less likely under the model than what any search finds, and still has its
-# words right. Greedy's text is the likeliest and the dullest: half of its word triples it has said
-# before. Drawing freely surprises as people do, and one word in seven does not exist. Top-$m$ and
-# nucleus lie between, and each of their numbers is a choice about the same trade.
+# What people write is less likely under the model than what greedy writes, and has its words right
+# all the same. Greedy's text is dull: half of its word triples it has said before. Drawing freely
+# surprises as people do, and one word in seven is not in the training text, of people's one in a
+# hundred. Top-$m$ and nucleus lie between, and each of their numbers is a choice about the same
+# trade.
 #
 # And a translation, drawn? There, what is asked for is one right text:
 
@@ -1154,7 +1156,7 @@ for name, said_now in by_draws.items():
 #
 # | claim | its check |
 # |---|---|
-# | Greedy can miss the likeliest text | section 1, seven texts; section 2, 200 toys |
+# | Greedy can miss the likeliest text | section 1, six texts; section 2, 200 toys |
 # | Beam search with $k=1$ is greedy, at full width exhaustive search | section 3, whole rankings |
 # | Wider is better on average, and can be worse | section 3, shares; by hand |
 # | Finished texts that keep slots cost finds; counted anywhere, $k=1$ is not greedy | section 3 |
