@@ -675,7 +675,9 @@ assert totals == {(): 5}, f"a unigram's history is the empty tuple: {totals}"
 # %% [markdown]
 # From here on the sheet hands you counts that are right, so a slip above cannot cost you points
 # below. **`counts` and `totals` are always a `Counter`**: for what was never seen they give 0. The
-# checks use a text of two sentences (lecture 05's):
+# checks use a text of two sentences (lecture 05's). At the end the Bible asks the functions below
+# some forty thousand times each, with 130,000 bigrams in `counts`. A loop costs no points, but one
+# that walks through all of `counts` for each question makes you wait there.
 
 # %% nbgrader={"cell_type": "code", "checksum": "3200689182119b8b64fd4e75e588b610", "grade": false, "grade_id": "toy", "locked": true, "schema_version": 3, "solution": false, "task": false} deletable=false editable=false
 # the cat drinks milk / the dog drinks water: seven tokens can be predicted, </s> among them.
